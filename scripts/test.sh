@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Set up (nothing when that is done), check the style, run the tests that a CPU can run.
+# Arguments go to pytest:   bash scripts/test.sh tests/data -k lmdb      bash scripts/test.sh -m gpu
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+bash scripts/setup_env.sh
+.venv/bin/python -m ruff check satvsr_plugin scripts tests setup.py
+exec .venv/bin/python -m pytest "$@"

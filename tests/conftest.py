@@ -1,0 +1,25 @@
+"""What all tests share: the material beside the checkout, and the number of threads."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+import satvsr_plugin  # noqa: F401  (before any test imports basicsr, which needs the plugin's mends)
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+# Small tensors are slower on many threads, and test machines are shared.
+torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+@pytest.fixture(scope='session')
+def shared_dir() -> Path:
+    """The folder with golden values and real frames: ``$SATVSR_SHARED``, or ``shared`` beside the checkout."""
+    folder = Path(os.environ.get('SATVSR_SHARED', PROJECT.parent / 'shared'))
+    if not folder.is_dir():
+        pytest.skip('needs ../shared/: golden values and real frames beside the checkout (or SATVSR_SHARED=FOLDER)')
+    return folder
