@@ -1,0 +1,89 @@
+"""Blocks that several networks share: convolutions with PReLU and the back-projection units of DBPN.
+
+Back-projection: Haris et al., Deep Back-Projection Networks for Super-Resolution, CVPR 2018. Attribute names
+follow the published MSDTGP and RBPN checkpoints, so their state dicts load as they are.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class ConvBlock(nn.Module):
+    """Convolution and, unless ``act`` is off, a PReLU with one shared slope."""
+
+    def __init__(self, in_ch: int, out_ch: int, kernel_size: int = 3, stride: int = 1, padding: int | None = None,
+                 act: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_ch, out_ch, kernel_size, stride, kernel_size // 2 if padding is None else padding)
+        self.act = nn.PReLU() if act else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.conv(x))
+
+
+class DeconvBlock(nn.Module):
+    """Transposed convolution and a PReLU with one shared slope."""
+
+    def __init__(self, in_ch: int, out_ch: int, kernel_size: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.deconv = nn.ConvTranspose2d(in_ch, out_ch, kernel_size, stride, padding)
+        self.act = nn.PReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.deconv(x))
+
+
+class ResBlock(nn.Module):
+    """conv - PReLU - conv, plus the input, through the same PReLU again."""
+
+    def __init__(self, num_feat: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.conv2 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.act = nn.PReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(x + self.conv2(self.act(self.conv1(x))))
+
+
+def res_blocks(num_feat: int, num_block: int) -> list[nn.Module]:
+    """``num_block`` residual blocks, to be put into an ``nn.Sequential``."""
+    return [ResBlock(num_feat) for _ in range(num_block)]
+
+
+def scale_geometry(scale: int) -> tuple[int, int, int]:
+    """Kernel, stride and padding of every layer that changes the size by ``scale`` (6,2,2; 7,3,2; 8,4,2; 12,8,2)."""
+    return scale + 4, scale, 2
+
+
+class UpUnit(nn.Module):
+    """Up-projection: enlarge, shrink back, and enlarge the error. (b, c, h, w) to (b, c, s*h, s*w)."""
+
+    def __init__(self, num_feat: int, scale: int) -> None:
+        super().__init__()
+        geometry = scale_geometry(scale)
+        self.up_conv1 = DeconvBlock(num_feat, num_feat, *geometry)
+        self.up_conv2 = ConvBlock(num_feat, num_feat, *geometry)
+        self.up_conv3 = DeconvBlock(num_feat, num_feat, *geometry)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hr = self.up_conv1(x)
+        error = self.up_conv2(hr) - x
+        return self.up_conv3(error) + hr
+
+
+class DownUnit(nn.Module):
+    """Down-projection: shrink, enlarge back, and shrink the error. (b, c, s*h, s*w) to (b, c, h, w)."""
+
+    def __init__(self, num_feat: int, scale: int) -> None:
+        super().__init__()
+        geometry = scale_geometry(scale)
+        self.down_conv1 = ConvBlock(num_feat, num_feat, *geometry)
+        self.down_conv2 = DeconvBlock(num_feat, num_feat, *geometry)
+        self.down_conv3 = ConvBlock(num_feat, num_feat, *geometry)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lr = self.down_conv1(x)
+        error = self.down_conv2(lr) - x
+        return self.down_conv3(error) + lr

@@ -1,0 +1,266 @@
+"""MSDTGP: satellite video super-resolution via multi-scale deformable alignment and temporal grouping projection.
+
+Y. Xiao, X. Su, Q. Yuan, D. Liu, H. Shen, L. Zhang: Satellite Video Super-Resolution via Multiscale Deformable
+Convolution Alignment and Temporal Grouping Projection, IEEE TGRS, vol. 60, 2022.
+
+Every neighbour is aligned to the centre frame (multi-scale deformable alignment), frames at equal distance from
+the centre form a group together with it, and the groups, outermost first, refine one HR estimate by projection
+between LR and HR. Attribute names follow the published checkpoint.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from basicsr.utils.registry import ARCH_REGISTRY
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from satvsr_plugin.archs.blocks import ConvBlock, DeconvBlock, DownUnit, UpUnit, res_blocks, scale_geometry
+from satvsr_plugin.errors import OptionError, WeightsError
+from satvsr_plugin.ops.bicubic import BicubicUpsample
+from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
+
+SCALES = (2, 3, 4, 8)
+
+
+class MultiScaleDeformAlign(nn.Module):
+    """Multi-scale deformable alignment: offsets from 3x3, 5x5 and 7x7 receptive fields side by side.
+
+    Args:
+        num_feat: channels of the features.
+        deformable_groups: groups of channels with offsets of their own.
+        dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
+    """
+
+    def __init__(self, num_feat: int, deformable_groups: int, dcn: str) -> None:
+        super().__init__()
+        self.offset_conv1 = nn.Conv2d(2 * num_feat, num_feat, 3, 1, 1)
+        self.mul_scale1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.mul_scale2 = nn.Conv2d(num_feat, num_feat, 5, 1, 2)
+        self.mul_scale3 = nn.Conv2d(num_feat, num_feat, 7, 1, 3)
+        self.offset_conv2 = nn.Conv2d(3 * num_feat, num_feat, 3, 1, 1)
+        self.dcnpack = GuidedDeformConv(num_feat, num_feat, 3, deformable_groups, dcn)
+
+    def forward(self, neighbour: Tensor, reference: Tensor) -> Tensor:
+        """Args: neighbour, reference: (b, c, h, w). Returns: the neighbour on the reference's grid, (b, c, h, w)."""
+        o1 = _lrelu(self.offset_conv1(torch.cat([neighbour, reference], 1)))
+        scales = [_lrelu(conv(o1)) for conv in (self.mul_scale1, self.mul_scale2, self.mul_scale3)]
+        o2 = _lrelu(self.offset_conv2(torch.cat(scales, 1)))
+        return _lrelu(self.dcnpack(neighbour, guide=o1 + o2))
+
+
+class BackProjection(nn.Module):
+    """Enlarges an LR feature by alternating up- and down-projection units (DBPN) and joins all HR features.
+
+    Args:
+        in_ch: channels of the LR feature.
+        num_feat: channels inside and of the HR feature.
+        num_stage: number of up-projection units.
+        scale: enlargement.
+    """
+
+    def __init__(self, in_ch: int, num_feat: int, num_stage: int, scale: int) -> None:
+        super().__init__()
+        self.num_stage = num_stage
+        self.feat1 = ConvBlock(in_ch, num_feat, 1)
+        for stage in range(1, num_stage + 1):
+            self.add_module(f'up{stage}', UpUnit(num_feat, scale))
+            if stage < num_stage:
+                self.add_module(f'down{stage}', DownUnit(num_feat, scale))
+        self.output = ConvBlock(num_stage * num_feat, num_feat, 1, act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x (b, in_ch, h, w). Returns: (b, num_feat, s*h, s*w)."""
+        lr = self.feat1(x)
+        hr = [self.up1(lr)]
+        for stage in range(1, self.num_stage):
+            lr = self.get_submodule(f'down{stage}')(hr[0])
+            hr.insert(0, self.get_submodule(f'up{stage + 1}')(lr))  # latest first, as the checkpoint expects
+        return self.output(torch.cat(hr, 1))
+
+
+class TemporalAttention(nn.Module):
+    """Weighs the HR features of all steps, per pixel, by their likeness to the first one."""
+
+    def __init__(self, num_feat: int) -> None:
+        super().__init__()
+        self.tAtt_1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+        self.tAtt_2 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Args: features (b, n, c, h, w). Returns: the weighted features, (b, n * c, h, w)."""
+        b, n, c, h, w = features.shape
+        key = self.tAtt_2(features[:, 0]).unsqueeze(1)  # (b, 1, c, h, w)
+        embedding = self.tAtt_1(features.flatten(0, 1)).view(b, n, c, h, w)
+        weight = torch.sigmoid((embedding * key).sum(2, keepdim=True))  # (b, n, 1, h, w)
+        return (features * weight).flatten(1, 2)
+
+
+@ARCH_REGISTRY.register()
+class MSDTGP(nn.Module):
+    """The network of the paper; without arguments it is the published x4 one (14,174,083 parameters).
+
+    Args:
+        num_in_ch: bands of the input: 3 for RGB, 1 for grey, any number for multispectral video.
+        num_out_ch: bands of the output.
+        num_feat: channels of the frame features and of all HR features.
+        num_base_feat: channels of the fused LR features.
+        num_frame: length of the temporal window, odd and at least 3 (the paper: 5).
+        scale: enlargement: 2, 3, 4 or 8.
+        num_extract_block: residual blocks that extract the features of a frame.
+        num_reconstruct_block: residual blocks in each of the three parts of the projection.
+        num_stage: up-projection units of the back-projection network.
+        deformable_groups: groups of channels with offsets of their own.
+        residual: ``none`` (the paper) or ``bicubic``: the network adds to the bicubic of the centre frame, and
+            starts as exactly that. Without it thousands of iterations pass before bicubic is reached.
+        init: ``reference``: as the original code, whose He initialisation includes the offset layer, so that
+            offsets start at about 3 pixels; ``zero_offset``: offsets start at zero, as the DCNv2 paper has it.
+        dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
+
+    Raises:
+        OptionError: an argument is out of its range.
+    """
+
+    def __init__(self, num_in_ch: int = 3, num_out_ch: int = 3, num_feat: int = 64, num_base_feat: int = 256,
+                 num_frame: int = 5, scale: int = 4, num_extract_block: int = 3, num_reconstruct_block: int = 5,
+                 num_stage: int = 3, deformable_groups: int = 8, residual: Literal['none', 'bicubic'] = 'none',
+                 init: Literal['reference', 'zero_offset'] = 'reference',
+                 dcn: Literal['auto', 'mmcv', 'torchvision'] = 'auto') -> None:
+        super().__init__()
+        self._check(num_in_ch, num_out_ch, num_feat, num_frame, scale, deformable_groups, residual, init)
+        self.num_frame = num_frame
+        geometry = scale_geometry(scale)
+
+        self.feat0 = ConvBlock(num_in_ch, num_base_feat)
+        self.feat_all = ConvBlock(num_in_ch, num_feat)
+        self.res_feat_ext = nn.Sequential(*res_blocks(num_feat, num_extract_block))
+        self.alignment1 = MultiScaleDeformAlign(num_feat, deformable_groups, dcn)
+        self.fusion1 = ConvBlock(3 * num_feat, num_base_feat)
+        self.DBPN = BackProjection(num_base_feat, num_feat, num_stage, scale)
+        self.res_feat1 = nn.Sequential(
+            *res_blocks(num_base_feat, num_reconstruct_block), DeconvBlock(num_base_feat, num_feat, *geometry))
+        self.res_feat2 = nn.Sequential(*res_blocks(num_feat, num_reconstruct_block), ConvBlock(num_feat, num_feat))
+        self.res_feat3 = nn.Sequential(
+            *res_blocks(num_feat, num_reconstruct_block), ConvBlock(num_feat, num_base_feat, *geometry))
+        self.TAtt = TemporalAttention(num_feat)
+        self.output = ConvBlock((num_frame // 2 + 1) * num_feat, num_out_ch, act=False)
+        self.upsample = BicubicUpsample(scale) if residual == 'bicubic' else None
+        self._initialise(init)
+
+    @staticmethod
+    def arguments_of(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
+        """Read the arguments that shape the network back from its weights.
+
+        Args:
+            state_dict: weights of any MSDTGP, in our names.
+
+        Returns:
+            All arguments but ``residual``, ``init`` and ``dcn``, which leave no trace in the weights.
+
+        Raises:
+            WeightsError: this is not a state dict of MSDTGP.
+        """
+        try:
+            num_base_feat, num_in_ch = state_dict['feat0.conv.weight'].shape[:2]
+            num_out_ch, num_stacked_feat = state_dict['output.conv.weight'].shape[:2]
+            num_feat = state_dict['feat_all.conv.weight'].shape[0]
+            num_offset_mask_ch = state_dict['alignment1.dcnpack.conv_offset_mask.bias'].shape[0]
+            kernel_size = state_dict['DBPN.up1.up_conv1.deconv.weight'].shape[-1]
+        except KeyError as error:
+            raise WeightsError(f'these are not the weights of an MSDTGP: {error} is missing') from error
+
+        def count(pattern: str) -> int:
+            return len({key for key in state_dict if re.fullmatch(pattern, key)})
+
+        return dict(
+            num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat, num_base_feat=num_base_feat,
+            num_frame=2 * (num_stacked_feat // num_feat) - 1, scale=kernel_size - 4,
+            num_extract_block=count(r'res_feat_ext\.\d+\.conv1\.weight'),
+            num_reconstruct_block=count(r'res_feat1\.\d+\.conv1\.weight'),
+            num_stage=count(r'DBPN\.up\d+\.up_conv1\.deconv\.weight'),
+            deformable_groups=num_offset_mask_ch // 27)  # 3x3 taps, each with dy, dx and a mask value
+
+    @staticmethod
+    def _check(num_in_ch: int, num_out_ch: int, num_feat: int, num_frame: int, scale: int, deformable_groups: int,
+               residual: str, init: str) -> None:
+        rules = {
+            f'num_frame: {num_frame} is not an odd number of at least 3': num_frame % 2 == 1 and num_frame >= 3,
+            f'scale: {scale} is none of {SCALES}': scale in SCALES,
+            f'deformable_groups: {deformable_groups} does not divide num_feat: {num_feat}':
+                num_feat % deformable_groups == 0,
+            f'residual: {residual} is neither none nor bicubic': residual in ('none', 'bicubic'),
+            f'init: {init} is neither reference nor zero_offset': init in ('reference', 'zero_offset'),
+            f'residual: bicubic needs num_out_ch: {num_out_ch} to equal num_in_ch: {num_in_ch}':
+                residual == 'none' or num_in_ch == num_out_ch,
+        }
+        broken = [rule for rule, holds in rules.items() if not holds]
+        if broken:
+            raise OptionError('MSDTGP: ' + '; '.join(broken))
+
+    def _initialise(self, init: str) -> None:
+        """He initialisation of every (transposed) convolution, fan-in, gain sqrt(2); biases 0."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                nn.init.kaiming_normal_(module.weight)
+                nn.init.zeros_(module.bias)
+        if init == 'zero_offset':
+            self.alignment1.dcnpack.zero_offset()
+        if self.upsample is not None:
+            nn.init.zeros_(self.output.conv.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Super-resolve the centre frame.
+
+        Args:
+            x: (b, num_frame, num_in_ch, h, w) in [0, 1].
+
+        Returns:
+            (b, num_out_ch, scale * h, scale * w); may overshoot [0, 1].
+
+        Raises:
+            ValueError: the number of frames is not ``num_frame``.
+        """
+        if x.shape[1] != self.num_frame:
+            raise ValueError(f'MSDTGP was built for {self.num_frame} frames, got {x.shape[1]}')
+        centre = x[:, self.num_frame // 2]
+        aligned = self._align(self._extract(x))
+        groups = self._fuse_groups(aligned)
+
+        lr = self.feat0(centre)  # (b, base, h, w)
+        projected = []
+        for group_hr in groups:
+            lr, hr = self._project(lr, group_hr)
+            projected.append(hr)
+        sr = self.output(self.TAtt(torch.stack([self.DBPN(lr), *projected], 1)))
+        return sr if self.upsample is None else sr + self.upsample(centre)
+
+    def _extract(self, x: Tensor) -> Tensor:
+        """Features of every frame, (b, t, c, h, w), as one batch."""
+        return self.res_feat_ext(self.feat_all(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+
+    def _align(self, features: Tensor) -> Tensor:
+        """Align every frame to the centre, which is aligned with itself too; (b, t, c, h, w), as one batch."""
+        reference = features[:, self.num_frame // 2, None].expand_as(features)
+        aligned = self.alignment1(features.flatten(0, 1), reference.flatten(0, 1))
+        return aligned.unflatten(0, features.shape[:2])
+
+    def _fuse_groups(self, aligned: Tensor) -> list[Tensor]:
+        """Fuse (t-d, t, t+d) for d from the outermost pair inwards, and enlarge; each (b, c, s*h, s*w)."""
+        b, middle = aligned.shape[0], self.num_frame // 2
+        groups = [aligned[:, [middle - d, middle, middle + d]].flatten(1, 2) for d in range(middle, 0, -1)]
+        # The groups share their weights and do not depend on one another: one batch.
+        return list(self.res_feat1(self.fusion1(torch.cat(groups))).split(b))
+
+    def _project(self, lr: Tensor, group_hr: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of the temporal grouping projection: what the group adds to the HR estimate, then back to LR."""
+        estimate = self.DBPN(lr)
+        hr = estimate + self.res_feat2(estimate - group_hr)
+        return self.res_feat3(hr), hr
+
+
+def _lrelu(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.1)

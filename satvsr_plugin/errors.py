@@ -1,0 +1,43 @@
+"""Errors that are meant for the user: what is wrong, in which file or option, what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+
+class SatVSRError(Exception):
+    """Base of all errors that a user can mend; shown as one message, without a traceback."""
+
+
+class OptionError(SatVSRError):
+    """An option file, an override or a command-line argument is wrong."""
+
+
+class DataError(SatVSRError):
+    """An image, a clip, a data set or an LMDB is wrong or missing. Names the clip and the frame."""
+
+
+class WeightsError(SatVSRError):
+    """A checkpoint cannot be read or does not fit the network."""
+
+
+class TrainingError(SatVSRError):
+    """Training cannot go on, e.g. because the loss is not a number."""
+
+
+def run_main(main: Callable[[], int | None]) -> None:
+    """Run a script's ``main`` and leave the interpreter with its exit code.
+
+    Exit codes: 0 done, 1 the thing asked about is not in order (returned by ``main``), 2 wrong input or
+    options (a ``SatVSRError``, printed to stderr as one message), 130 interrupted by the user.
+    """
+    try:
+        code = main()
+    except SatVSRError as error:
+        print(f'error: {error}', file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        code = 130
+    sys.exit(code or 0)

@@ -1,0 +1,1 @@
+"""Operators below the networks: modulated deformable convolution and bicubic resampling."""

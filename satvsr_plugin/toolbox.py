@@ -1,0 +1,144 @@
+"""The only place that works round faults of BasicSR 1.4.2 on today's torch, torchvision and Python.
+
+Every function here names the fault, mends it from outside, and does nothing where the fault is gone.
+:func:`prepare_import` must run before BasicSR is imported, :func:`mend` after.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+from satvsr_plugin.errors import OptionError, WeightsError
+
+
+def prepare_import() -> None:
+    """Make ``import basicsr`` possible."""
+    _provide_functional_tensor()
+    _provide_distutils()
+
+
+def mend() -> None:
+    """Replace the faulty functions of the imported toolbox."""
+    _read_options_safely()
+    _resume_on_any_device()
+    _start_processes_without_gpu()
+    _silence_false_warning()
+    _pass_on_loader_errors()
+
+
+def _provide_functional_tensor() -> None:
+    """``basicsr.data.degradations`` imports a module that torchvision 0.17 removed."""
+    name = 'torchvision.transforms.functional_tensor'
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    from torchvision.transforms.functional import rgb_to_grayscale
+
+    module = types.ModuleType(name)
+    module.rgb_to_grayscale = rgb_to_grayscale
+    sys.modules[name] = module
+
+
+def _provide_distutils() -> None:
+    """``basicsr.archs.arch_util`` imports ``distutils``, which Python 3.12 removed; setuptools brings its own."""
+    if importlib.util.find_spec('distutils') is None:
+        importlib.import_module('setuptools')
+
+
+def _read_options_safely() -> None:
+    """``parse_options`` reads YAML with a loader that builds any Python object a tag asks for."""
+    from basicsr.utils import options
+
+    from satvsr_plugin.options import SafeOptionLoader
+
+    _, dumper = options.ordered_yaml()
+    options.ordered_yaml = lambda: (SafeOptionLoader, dumper)
+
+
+def _resume_on_any_device() -> None:
+    """``load_resume_state`` calls CUDA even when training runs on a CPU."""
+    from basicsr import train
+
+    train.load_resume_state = load_resume_state
+
+
+def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+    """Read the training state that ``--auto_resume`` or ``path.resume_state`` asks for, onto the CPU.
+
+    Args:
+        opt: the toolbox's options; ``path.resume_state`` and the network's path are set as the toolbox does.
+
+    Returns:
+        The state, or None when training starts anew. Optimizers move it to their own device.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    import torch
+    from basicsr.utils import check_resume
+
+    if opt['auto_resume']:
+        states = Path(opt['path']['training_states']).glob('*.state')
+        newest = max(states, key=lambda path: float(path.stem), default=None)
+        opt['path']['resume_state'] = str(newest) if newest else None
+    path = opt['path'].get('resume_state')
+    if path is None:
+        return None
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:
+        raise WeightsError(f'{path}: cannot read this training state ({error}); '
+                           'choose an earlier one with path.resume_state') from error
+    check_resume(opt, state['iter'])
+    return state
+
+
+def _start_processes_without_gpu() -> None:
+    """``init_dist`` knows NCCL only and divides by the number of GPUs, which may be zero."""
+    import torch
+    from basicsr.utils import options
+
+    start_with_gpu = options.init_dist
+
+    def init_dist(launcher: str, backend: str = 'nccl', **kwargs: Any) -> None:
+        if torch.cuda.is_available():
+            start_with_gpu(launcher, backend, **kwargs)
+        elif launcher == 'pytorch':
+            torch.distributed.init_process_group('gloo', **kwargs)
+        else:
+            raise OptionError(f'--launcher {launcher} needs GPUs; without them use torchrun and --launcher pytorch')
+
+    options.init_dist = init_dist
+
+
+def _silence_false_warning() -> None:
+    """The training loop warns at every validation that several sets need ``SRModel``; our model takes them."""
+    logging.getLogger('basicsr').addFilter(
+        lambda record: 'Multiple validation datasets are *only* supported' not in record.getMessage())
+
+
+def _pass_on_loader_errors() -> None:
+    """With ``prefetch_mode: cpu`` an error in the data set ends the prefetching thread, and training waits for ever."""
+    from basicsr.data import prefetch_dataloader
+
+    class PrefetchGenerator(prefetch_dataloader.PrefetchGenerator):
+        def run(self) -> None:
+            try:
+                super().run()
+            except Exception as error:  # whatever it is, it belongs to the thread that trains
+                self.queue.put(error)
+
+        def __next__(self) -> Any:
+            item = self.queue.get()
+            if item is None:
+                raise StopIteration
+            if isinstance(item, Exception):
+                raise item
+            return item
+
+    prefetch_dataloader.PrefetchGenerator = PrefetchGenerator

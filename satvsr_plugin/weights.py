@@ -1,0 +1,131 @@
+"""Checkpoints of others: the original networks' state dicts in the names of ours."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from satvsr_plugin.errors import WeightsError
+
+WRAPPERS = ('params_ema', 'params', 'state_dict')
+# Archs whose original keys are known; for MSDTGP ours are the same but for names that other forks use.
+RENAMED = {'MSDTGP': {'.dcnpack.conv_offset.': '.dcnpack.conv_offset_mask.'}}
+
+
+def from_official(arch: str, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn the original checkpoint's keys into ours.
+
+    Args:
+        arch: name of the network in the registry, e.g. ``MSDTGP``.
+        state_dict: the original's, with or without ``module.`` (DataParallel) or a ``params`` wrapper.
+
+    Returns:
+        A state dict for ``load_state_dict``; tensors are shared, not copied.
+
+    Raises:
+        WeightsError: the network's original names are not known, or this is not a state dict.
+    """
+    if arch not in RENAMED:
+        raise WeightsError(f'{arch}: the original key names are known for {", ".join(RENAMED)} only')
+    for wrapper in WRAPPERS:
+        if isinstance(state_dict.get(wrapper), Mapping):
+            state_dict = state_dict[wrapper]
+            break
+    strangers = [key for key, value in state_dict.items() if not isinstance(value, Tensor)]
+    if strangers or not state_dict:
+        raise WeightsError(f'not a state dict of tensors: it holds {", ".join(map(str, strangers[:5])) or "nothing"}')
+    return {_our_key(arch, key): value for key, value in state_dict.items()}
+
+
+def _our_key(arch: str, key: str) -> str:
+    key = key.removeprefix('module.')
+    for theirs, ours in RENAMED[arch].items():
+        key = key.replace(theirs, ours)
+    return key
+
+
+def load_checkpoint(path: str | Path) -> dict:
+    """Read a ``.pth`` file onto the CPU without running any code in it.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or holds anything but tensors and plain containers.
+    """
+    try:
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError as error:
+        raise WeightsError(f'{path}: no such file') from error
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f'{path}: refused, since it is damaged or holds Python objects besides tensors, which '
+                           'could run code; save its state_dict() with the program it came from') from error
+    except (RuntimeError, OSError, EOFError, ValueError) as error:
+        raise WeightsError(f'{path}: cannot be read as a PyTorch checkpoint ({error})') from error
+    if not isinstance(checkpoint, dict):
+        raise WeightsError(f'{path}: holds a {type(checkpoint).__name__}, not a state dict')
+    return checkpoint
+
+
+def save_checkpoint(path: str | Path, checkpoint: dict) -> None:
+    """Write a checkpoint so that a half-written file is never seen under its final name.
+
+    Raises:
+        WeightsError: the file cannot be written.
+    """
+    path = Path(path)
+    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(checkpoint, beside)
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:
+        raise WeightsError(f'{path}: cannot be written ({error})') from error
+    finally:
+        with suppress(OSError):  # it is gone when all went well
+            beside.unlink()
+
+
+def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param_key: str | None = 'params',
+              strict: bool = True) -> None:
+    """Load a checkpoint's weights into a network.
+
+    Args:
+        net: the bare network (not wrapped for data parallelism).
+        checkpoint: as :func:`load_checkpoint` gives it: a state dict, or several under keys like ``params_ema``.
+        path: how errors name the file.
+        param_key: which state dict; one that is missing falls back to ``params``, then to the file's root.
+        strict: whether every key must be on both sides. Otherwise tensors that do not fit are left out.
+
+    Raises:
+        WeightsError: keys are missing or left over, or shapes differ; lists them.
+    """
+    state = next((checkpoint[key] for key in (param_key, 'params') if key in checkpoint), checkpoint)
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    faults = compare_keys(net, state)
+    if strict and faults:
+        raise WeightsError(f'{path}: these weights do not fit {type(net).__name__}:\n  ' + '\n  '.join(faults) +
+                           '\nCheck the arguments of network_g (scale, num_feat, num_frame, ...), or convert an '
+                           'original checkpoint with scripts/convert_weights.py')
+    ours = net.state_dict()
+    net.load_state_dict({k: v for k, v in state.items() if k in ours and v.shape == ours[k].shape}, strict=strict)
+
+
+def compare_keys(net: torch.nn.Module, state_dict: Mapping[str, Tensor], show: int = 5) -> list[str]:
+    """What keeps a state dict from fitting a network, as lines to print; empty when it fits.
+
+    Args:
+        net: the network.
+        state_dict: the weights.
+        show: how many keys a line names before it only counts.
+    """
+    ours = net.state_dict()
+    shapes = [f'{key} is {tuple(state_dict[key].shape)}, needs {tuple(ours[key].shape)}'
+              for key in ours if key in state_dict and state_dict[key].shape != ours[key].shape]
+    found = {'missing': [k for k in ours if k not in state_dict],
+             'left over': [k for k in state_dict if k not in ours], 'of another shape': shapes}
+    return [f'{len(keys)} {what}: ' + ', '.join(keys[:show]) + (', ...' if len(keys) > show else '')
+            for what, keys in found.items() if keys]

@@ -1,0 +1,143 @@
+"""The deformable convolution against a plain one, against torchvision's, and against finite differences."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torchvision.ops import deform_conv2d
+
+from satvsr_plugin.errors import OptionError
+from satvsr_plugin.ops import deform_conv
+from satvsr_plugin.ops.deform_conv import modulated_deform_conv2d, resolve_backend
+from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
+
+GROUPS = 2
+BACKENDS = [pytest.param('mmcv', marks=pytest.mark.skipif(
+    deform_conv.mmcv_fault() is not None, reason='needs mmcv with compiled ops')), 'torchvision']
+
+
+def random_tensors(dtype: torch.dtype = torch.float64, size: int = 7) -> list[torch.Tensor]:
+    """x, offset, mask, weight, bias; offsets stay away from integers, where bilinear sampling has a kink."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 4, size, size + 2, generator=g, dtype=dtype)
+    offset = torch.randint(-2, 3, (2, 2 * GROUPS * 9, size, size + 2), generator=g) \
+        + torch.rand(2, 2 * GROUPS * 9, size, size + 2, generator=g, dtype=dtype) * 0.8 + 0.1
+    mask = torch.rand(2, GROUPS * 9, size, size + 2, generator=g, dtype=dtype)
+    weight = torch.randn(6, 4, 3, 3, generator=g, dtype=dtype)
+    bias = torch.randn(6, generator=g, dtype=dtype)
+    return [x, offset, mask, weight, bias]
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_zero_offset_and_unit_mask_is_a_plain_convolution(backend):
+    x, offset, mask, weight, bias = random_tensors()
+    out = modulated_deform_conv2d(x, offset * 0, torch.ones_like(mask), weight, bias, 1, GROUPS, backend)
+    torch.testing.assert_close(out, F.conv2d(x, weight, bias, padding=1))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_equals_torchvision_forward_and_gradients(backend):
+    ours = [t.requires_grad_() for t in random_tensors()]
+    theirs = [t.detach().clone().requires_grad_() for t in ours]
+    out = modulated_deform_conv2d(*ours, 1, GROUPS, backend)
+    x, offset, mask, weight, bias = theirs
+    expected = deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
+    torch.testing.assert_close(out, expected)
+    probe = torch.randn_like(out)
+    for grad, reference in zip(torch.autograd.grad(out, ours, probe), torch.autograd.grad(expected, theirs, probe),
+                               strict=True):
+        torch.testing.assert_close(grad, reference)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_gradients_equal_finite_differences(backend):
+    tensors = [t.requires_grad_() for t in random_tensors(size=3)]
+    assert torch.autograd.gradcheck(lambda *t: modulated_deform_conv2d(*t, 1, GROUPS, backend), tensors)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_memory_format_does_not_matter(backend):
+    tensors = random_tensors()
+    expected = modulated_deform_conv2d(*tensors, 1, GROUPS, backend)
+    strided = [t.to(memory_format=torch.channels_last) if t.dim() == 4 else t for t in tensors]
+    torch.testing.assert_close(modulated_deform_conv2d(*strided, 1, GROUPS, backend), expected)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_autocast_samples_at_float32_coordinates(backend, dtype):
+    """At 600 px a half-precision coordinate is off by a quarter of a pixel or more; the sampled ramp would tell."""
+    ramp = torch.arange(640.0).expand(1, 1, 4, 640)
+    offset = torch.zeros(1, 2, 4, 640)
+    offset[:, 1] = 0.3  # dx
+    one = torch.ones(1, 1, 1, 1)
+    with torch.autocast('cpu', dtype=dtype):
+        out = modulated_deform_conv2d(ramp, offset, torch.ones(1, 1, 4, 640), one, torch.zeros(1), 0, 1, backend)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out[0, 0, 0, :-1], torch.arange(639.0) + 0.3, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_module_predicts_offsets_in_float32_under_autocast(dtype):
+    torch.manual_seed(0)
+    layer = GuidedDeformConv(8, 8, deformable_groups=2)
+    torch.nn.init.normal_(layer.conv_offset_mask.weight, std=0.2)
+    x, guide = torch.randn(2, 1, 8, 9, 9).to(dtype).float()
+    expected = layer(x, guide)
+    with torch.autocast('cpu', dtype=dtype):
+        out = layer(x.to(dtype), guide.to(dtype))
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize('name, index', [('offset', 1), ('mask', 2)])
+def test_wrong_shapes_are_refused(name, index):
+    tensors = random_tensors()
+    tensors[index] = tensors[index][:, :, :-1]
+    with pytest.raises(ValueError, match=f'{name} has shape .* is needed'):
+        modulated_deform_conv2d(*tensors, 1, GROUPS, 'torchvision')
+
+
+def test_channels_that_the_groups_do_not_divide_are_refused():
+    with pytest.raises(ValueError, match='3 deformable groups'):
+        modulated_deform_conv2d(*random_tensors(), 1, 3, 'torchvision')
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_compiles_and_exports_as_one_graph(backend):
+    torch.manual_seed(0)
+    layer = GuidedDeformConv(8, 8, deformable_groups=2, dcn=backend)
+    torch.nn.init.normal_(layer.conv_offset_mask.weight, std=0.2)
+    x, guide = torch.randn(2, 1, 8, 6, 6)
+    expected = layer(x, guide)
+    compiled = torch.compile(layer, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(x, guide), expected)
+    exported = torch.export.export(layer, (x, guide))
+    torch.testing.assert_close(exported.module()(x, guide), expected)
+
+
+@pytest.mark.skipif(deform_conv.mmcv_fault() is not None, reason='needs mmcv with compiled ops')
+def test_operator_passes_the_checks_of_torch_library():
+    tensors = [t.requires_grad_() for t in random_tensors()]
+    torch.library.opcheck(torch.ops.satvsr.modulated_deform_conv2d, (*tensors, 1, GROUPS))
+
+
+def test_auto_falls_back_with_one_warning_that_names_the_mend(monkeypatch):
+    deform_conv._warn_of_fallback.cache_clear()
+    monkeypatch.setattr(deform_conv, 'mmcv_fault', lambda: 'mmcv is not installed')
+    with pytest.warns(UserWarning, match='mmcv is not installed; .*torchvision.*setup_env.sh') as caught:
+        assert [resolve_backend('auto') for _ in range(3)] == ['torchvision'] * 3
+    assert len(caught) == 1
+    with pytest.raises(OptionError, match='mmcv is not installed'):
+        resolve_backend('mmcv')
+
+
+def test_unknown_backend_is_refused():
+    with pytest.raises(OptionError, match='auto, mmcv or torchvision'):
+        resolve_backend('cuda')
+
+
+def test_state_dict_does_not_depend_on_the_backend():
+    assert GuidedDeformConv(8, 8, dcn='auto').state_dict().keys() == \
+        GuidedDeformConv(8, 8, dcn='torchvision').state_dict().keys()
