@@ -1,0 +1,121 @@
+"""The interface to clips of frames, wherever they lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from satvsr_plugin.data.image_io import IMAGE_SUFFIXES, decode_image
+from satvsr_plugin.data.problems import raise_problems
+from satvsr_plugin.errors import DataError
+
+
+class FrameFormat(NamedTuple):
+    """What all frames of a clip have in common."""
+
+    height: int
+    width: int
+    channels: int
+    bit_depth: int
+
+    @classmethod
+    def of(cls, image: np.ndarray) -> FrameFormat:
+        """Format of an (h, w, c) image."""
+        return cls(*image.shape, 8 * image.dtype.itemsize)
+
+    def __str__(self) -> str:
+        plural = 's' if self.channels > 1 else ''
+        return f'{self.width}x{self.height}, {self.channels} channel{plural}, {self.bit_depth} bit'
+
+
+class ClipSource(ABC):
+    """Clips and their frames. Safe to hand to worker processes, forked or spawned.
+
+    Attributes:
+        root: the folder or LMDB.
+        clips: clip name -> file names of its frames; both in natural order (2.png before 10.png). No clip is
+            empty, and no two frames of a clip differ in their suffix only.
+    """
+
+    def __init__(self, root: str | Path, clips: dict[str, list[str]]) -> None:
+        self.root = Path(root)
+        self.clips = {clip: natural_order(clips[clip]) for clip in natural_order(clips)}
+        self._formats: dict[str, FrameFormat] = {}
+        raise_problems(str(root), [
+            f'{clip}/{frame}: a second frame of this name, differing at most in its suffix; keep one'
+            for clip, frames in self.clips.items() for before, frame in pairwise(frames)
+            if frame_key(before) == frame_key(frame)])
+
+    @abstractmethod
+    def read_bytes(self, clip: str, frame: str) -> bytes:
+        """The encoded image.
+
+        Raises:
+            DataError: it is missing or cannot be read.
+        """
+
+    def read(self, clip: str, frame: str) -> np.ndarray:
+        """Decode a frame.
+
+        Args:
+            clip: a key of ``clips``.
+            frame: an entry of ``clips[clip]``.
+
+        Returns:
+            (h, w, c) uint8 or uint16, colour as RGB.
+
+        Raises:
+            DataError: the frame is missing or damaged, or differs from the first frame of its clip in size,
+                channels or bit depth.
+        """
+        return self.decode(clip, frame, self.read_bytes(clip, frame))
+
+    def decode(self, clip: str, frame: str, content: bytes) -> np.ndarray:
+        """Decode what :meth:`read_bytes` returned; as :meth:`read`."""
+        image = decode_image(content, self.label(clip, frame))
+        found, expected = FrameFormat.of(image), self.format(clip)
+        if found != expected:
+            raise DataError(f'{self.label(clip, frame)}: is {found}, but the first frame of the clip is {expected}; '
+                            'make all frames of a clip alike')
+        return image
+
+    def format(self, clip: str) -> FrameFormat:
+        """Format of the first frame of a clip; every other frame must have the same.
+
+        Raises:
+            DataError: the first frame is missing or damaged.
+        """
+        if clip not in self._formats:
+            first = self.clips[clip][0]
+            self._formats[clip] = FrameFormat.of(decode_image(self.read_bytes(clip, first), self.label(clip, first)))
+        return self._formats[clip]
+
+    def label(self, clip: str, frame: str) -> str:
+        """How errors name a frame."""
+        return f'{self.root}: {clip}/{frame}'
+
+
+def frame_key(frame: str) -> str:
+    """Name of a frame without its image suffix: what pairs an LR frame with its GT."""
+    stem, suffix = os.path.splitext(frame)
+    return stem if suffix.lower() in IMAGE_SUFFIXES else frame
+
+
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names so that numbers in them count by value: 2.png before 10.png.
+
+    For names of equal length this is the plain order that the toolbox uses.
+    """
+    def key(name: str) -> tuple[list[str | int], str]:
+        # text and digits alternate, so text is only ever compared with text, numbers with numbers
+        parts = re.split(r'(\d+)', frame_key(name))
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    return sorted(names, key=key)

@@ -1,0 +1,83 @@
+"""Reading and writing single images: RGB, grey or several bands, 8 or 16 bit."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from satvsr_plugin.errors import DataError
+
+IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.jpg', '.jpeg')
+
+
+def decode_image(content: bytes, name: str) -> np.ndarray:
+    """Decode an encoded image (PNG, TIFF, ...).
+
+    Args:
+        content: the bytes of the image file.
+        name: how errors name the image, e.g. ``000/017.png``.
+
+    Returns:
+        (h, w, c) array, uint8 in [0, 255] or uint16 in [0, 65535]; colour is RGB (RGBA with four bands).
+
+    Raises:
+        DataError: the bytes are not a readable image, or its pixels are not 8 or 16 bit integers.
+    """
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if image is None:
+        raise DataError(f'{name}: not a readable image (empty, cut short or damaged); restore the file')
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f'{name}: pixels are {image.dtype}; only 8 and 16 bit unsigned integers are supported')
+    return _swap_red_and_blue(image[..., None] if image.ndim == 2 else image)
+
+
+def read_image(path: str | Path, name: str | None = None) -> np.ndarray:
+    """Read an image file; see :func:`decode_image`.
+
+    Raises:
+        DataError: the file is missing, cannot be opened or is not a readable image.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f'{name or path}: cannot read {path}: {error.strerror}') from error
+    return decode_image(content, name or str(path))
+
+
+def write_image(path: str | Path, image: np.ndarray) -> None:
+    """Write an image so that a half-written file is never seen under its final name.
+
+    Args:
+        path: where to; the suffix chooses the format, missing folders are made.
+        image: (h, w, c) or (h, w), uint8 or uint16, colour as RGB.
+
+    Raises:
+        DataError: the image cannot be encoded or the file cannot be written.
+    """
+    path = Path(path)
+    image = image if image.ndim == 3 else image[..., None]
+    ok, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
+    if not ok:
+        raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}')
+    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(encoded.tobytes())
+        os.replace(beside, path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise DataError(f'{path}: cannot write: {error.strerror}') from error
+
+
+def _swap_red_and_blue(image: np.ndarray) -> np.ndarray:
+    """RGB(A) <-> BGR(A), OpenCV's order; other band counts stay as they are."""
+    if image.shape[2] == 3:
+        return np.ascontiguousarray(image[..., ::-1])
+    if image.shape[2] == 4:
+        return np.ascontiguousarray(image[..., [2, 1, 0, 3]])
+    return image

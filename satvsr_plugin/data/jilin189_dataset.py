@@ -1,0 +1,164 @@
+"""Jilin-189, paired satellite video, for training and testing networks that look through a temporal window.
+
+Features
+    Clips of 100 consecutive RGB frames, 8 bit, 25 frames a second, about 1 m a pixel: GT 640x640, LR 160x160
+    (MATLAB's bicubic ``imresize``, scale 4).
+Splits
+    189 training clips (000 to 188) cut from eight Jilin-1 videos, and 10 to 12 test clips (000 to 011) cut from
+    two others.
+Source
+    https://zenodo.org/records/6969604
+Citation
+    Xiao et al., "Satellite Video Super-Resolution via Multiscale Deformable Convolution Alignment and Temporal
+    Grouping Projection", IEEE Transactions on Geoscience and Remote Sensing, 2022.
+
+Any other paired clips will do: any number of folders, any frame names that sort, unequal lengths and sizes, grey,
+RGB or more bands, 8 or 16 bit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Any
+
+import torch
+from basicsr.utils.registry import DATASET_REGISTRY
+from torch.utils.data import Dataset
+
+from satvsr_plugin.data.augment import Patch, sample_generator, to_tensor
+from satvsr_plugin.data.clip_source import frame_key
+from satvsr_plugin.data.jilin189_options import Jilin189TestOptions, Jilin189TrainOptions, parse_options
+from satvsr_plugin.data.pairs import open_pairs
+from satvsr_plugin.data.windows import window_indices
+
+
+@DATASET_REGISTRY.register()
+class Jilin189Dataset(Dataset):
+    """Training windows: every frame of every clip is the centre of one, cut to a random patch.
+
+    Args:
+        opt: the ``train`` block of an option file, see :class:`Jilin189TrainOptions`.
+
+    Attributes:
+        channels: bands of all frames.
+
+    Raises:
+        OptionError: lists all options that are wrong.
+        DataError: lists all clips and frames that are missing or do not fit.
+    """
+
+    options_type = Jilin189TrainOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.opt = opt
+        self.options = parse_options(Jilin189TrainOptions, opt)
+        self.pairs, self.centres = open_pairs(self.options)
+        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A training sample; patch, flips, interval and direction of time are drawn anew at each call.
+
+        Returns:
+            ``lq`` (t, c, h, w) and ``gt`` (c, scale * h, scale * w), float32 RGB in [0, 1]; ``key`` 'clip/frame'.
+
+        Raises:
+            DataError: a frame is damaged or unlike the other frames of its clip.
+        """
+        options, (clip, centre) = self.options, self.centres[index]
+        rng = sample_generator()
+        interval = int(rng.choice(options.interval_list))
+        frames = self.pairs.lq.clips[clip]
+        window = window_indices(centre, len(frames), options.num_frame, options.padding, interval)
+        if options.random_reverse and rng.random() < 0.5:
+            window.reverse()
+        patch = Patch.draw(rng, self.pairs.lq.format(clip), options.gt_size // options.scale,
+                           flip=options.use_flip, rotate=options.use_rot)
+        # only the patch becomes float, not the frame
+        patches = {i: to_tensor(patch.cut(self.pairs.read_lq(clip, i))) for i in set(window)}
+        return {
+            'lq': torch.stack([patches[i] for i in window]),
+            'gt': to_tensor(patch.cut(self.pairs.read_gt(clip, centre), options.scale)),
+            'key': f'{clip}/{frame_key(frames[centre])}',
+        }
+
+
+@DATASET_REGISTRY.register()
+class Jilin189TestDataset(Dataset):
+    """Test windows: every frame of every clip in full size, with or without GT.
+
+    Args:
+        opt: a ``val`` or ``test`` block of an option file, see :class:`Jilin189TestOptions`.
+
+    Attributes:
+        data_info: as the toolbox's ``VideoTestDataset`` has it: lists ``folder``, ``lq_path``, ``idx``, ``border``
+            with an entry for each item, and ``gt_path`` where there is GT.
+        channels: bands of all frames.
+
+    Raises:
+        OptionError: lists all options that are wrong.
+        DataError: lists all clips and frames that are missing or do not fit.
+    """
+
+    options_type = Jilin189TestOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.opt = opt
+        self.options = parse_options(Jilin189TestOptions, opt)
+        self.pairs, self.centres = open_pairs(self.options)
+        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
+        if self.pairs.gt is None:
+            logging.getLogger('basicsr').warning('Data set %s has no GT: frames are super-resolved, not scored.',
+                                                 self.options.name)
+        self.data_info = self._describe_items()
+        self._window_clip = ''
+        self._window: dict[int, torch.Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A window round a frame of a clip.
+
+        Returns:
+            ``lq`` (t, c, h, w) and, where there is GT, ``gt`` (c, scale * h, scale * w), float32 RGB in [0, 1];
+            ``folder`` the clip; ``idx`` 'i/n', the i-th of n frames of this clip in the data set; ``border`` 1 where
+            the window reaches beyond the clip, else 0; ``lq_path`` 'clip/frame.png' of the centre frame;
+            ``bit_depth`` 8 or 16, of the frames on disk.
+
+        Raises:
+            DataError: a frame is damaged or unlike the other frames of its clip.
+        """
+        clip, centre = self.centres[index]
+        item = {'lq': self._read_window(clip, centre)}
+        if self.pairs.gt is not None:
+            item['gt'] = to_tensor(self.pairs.read_gt(clip, centre))
+        item |= {key: self.data_info[key][index] for key in ('folder', 'idx', 'border', 'lq_path')}
+        return {**item, 'bit_depth': self.pairs.lq.format(clip).bit_depth}
+
+    def _read_window(self, clip: str, centre: int) -> torch.Tensor:
+        """(t, c, h, w) window; frames that it shares with the one read before are not decoded again."""
+        window = window_indices(centre, len(self.pairs.lq.clips[clip]), self.options.num_frame, self.options.padding)
+        known = self._window if clip == self._window_clip else {}
+        self._window = {i: known[i] if i in known else to_tensor(self.pairs.read_lq(clip, i)) for i in set(window)}
+        self._window_clip = clip
+        return torch.stack([self._window[i] for i in window])
+
+    def _describe_items(self) -> dict[str, list[Any]]:
+        """Columns of ``data_info``."""
+        totals, seen = Counter(clip for clip, _ in self.centres), Counter()
+        info: dict[str, list[Any]] = {key: [] for key in ('folder', 'lq_path', 'idx', 'border')}
+        half = self.options.num_frame // 2
+        for clip, centre in self.centres:
+            frames = self.pairs.lq.clips[clip]
+            info['folder'].append(clip)
+            info['lq_path'].append(f'{clip}/{frames[centre]}')
+            info['idx'].append(f'{seen[clip]}/{totals[clip]}')
+            info['border'].append(int(not half <= centre < len(frames) - half))
+            seen[clip] += 1
+        if self.pairs.gt is not None:
+            info['gt_path'] = [f'{clip}/{self.pairs.gt.clips[clip][centre]}' for clip, centre in self.centres]
+        return info
