@@ -1,0 +1,163 @@
+"""The ``basicsr`` command: ``train`` and ``test`` run the toolbox's own pipelines on a checked option file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import NamedTuple
+
+import satvsr_plugin
+from satvsr_plugin.errors import OptionError, SatVSRError, run_main
+from satvsr_plugin.options import load_options
+
+PLUGIN_GROUP = 'basicsr.plugins'
+
+_EXAMPLES = """examples:
+  basicsr train -opt options/train/MSDTGP/train_MSDTGP_x4_Jilin189.yml
+  basicsr train -opt FILE --auto_resume --force_yml train:total_iter=1000 datasets:train:batch_size_per_gpu=2
+  basicsr test -opt options/test/MSDTGP/test_MSDTGP_x4_Jilin189.yml
+  torchrun --nproc_per_node=4 -m satvsr_plugin train -opt FILE --launcher pytorch
+  basicsr doctor
+
+results go to experiments/ and results/ in the current folder.
+exit codes: 0 done, 1 something is not in order (doctor), 2 wrong input or options."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command and leave the interpreter with its exit code.
+
+    Args:
+        argv: the arguments after ``basicsr``; None takes those of the process.
+    """
+    args = _make_parser().parse_args(argv)
+    run_main(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    try:
+        return COMMANDS[args.command].run(args)
+    except SatVSRError as error:
+        raise type(error)(_without_worker_traceback(error)) from error
+
+
+def _train(args: argparse.Namespace) -> int:
+    _prepare(args, is_train=True)
+    from basicsr.train import train_pipeline
+
+    train_pipeline(os.getcwd())
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    _prepare(args, is_train=False)
+    from basicsr.test import test_pipeline
+
+    test_pipeline(os.getcwd())
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from satvsr_plugin import doctor
+
+    return doctor.run()
+
+
+class _Command(NamedTuple):
+    run: Callable[[argparse.Namespace], int]
+    help: str
+    takes_options: bool
+
+
+COMMANDS = {
+    'train': _Command(_train, 'train a network as an option file says', takes_options=True),
+    'test': _Command(_test, 'test a network as an option file says: scores and pictures', takes_options=True),
+    'doctor': _Command(_doctor, 'say what is installed and how to mend what is not in order', takes_options=False),
+}
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='basicsr', description='Image and video restoration by BasicSR and its plugins.', epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--version', action='version', version=_versions())
+    commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, command in COMMANDS.items():
+        subparser = commands.add_parser(
+            name, help=command.help, description=command.help, epilog=_EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter)
+        if command.takes_options:
+            _add_toolbox_arguments(subparser)
+    return parser
+
+
+def _add_toolbox_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of the toolbox's own ``parse_options``."""
+    parser.add_argument('-opt', required=True, metavar='FILE', help='option file (YAML)')
+    parser.add_argument('--force_yml', nargs='+', action='extend', default=[], metavar='KEY:KEY=VALUE',
+                        help='change options of the file, e.g. train:total_iter=1000')
+    parser.add_argument('--auto_resume', action='store_true', help='go on from the last saved state, if there is one')
+    parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm'), default='none',
+                        help='what started several processes (default: %(default)s)')
+    parser.add_argument('--debug', action='store_true', help='log, save and validate every few steps')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, metavar='N',
+                        help='given by older launchers; not used')
+
+
+def _prepare(args: argparse.Namespace, is_train: bool) -> None:
+    """Everything that can be wrong is found here, before a pipeline of the toolbox creates its first folder."""
+    if satvsr_plugin.registration_error is not None:
+        raise OptionError(f'{satvsr_plugin.registration_error}; training and testing cannot work; '
+                          'run: basicsr doctor')
+    _load_plugins()
+    _check_launcher(args.launcher)
+    from satvsr_plugin.option_check import check_options  # imports the toolbox, which must have been found sound
+
+    check_options(load_options(args.opt, args.force_yml), is_train=is_train, file=args.opt)
+    # The toolbox reads the command line itself, and writes it into its copy of the option file.
+    sys.argv = [f'basicsr {args.command}', *_toolbox_arguments(args)]
+
+
+def _load_plugins() -> None:
+    """Import every installed package of the entry-point group; importing registers its networks and data sets."""
+    for plugin in metadata.entry_points(group=PLUGIN_GROUP):
+        try:
+            plugin.load()
+        except Exception as error:  # somebody else's code: anything can go wrong
+            package = plugin.dist.name if plugin.dist else plugin.value
+            raise OptionError(f'the plugin {plugin.name} ({plugin.value}) cannot be imported: '
+                              f'{type(error).__name__}: {error}; mend it, or run: pip uninstall {package}') from error
+
+
+def _check_launcher(launcher: str) -> None:
+    """The toolbox ends with a KeyError where the launcher's variables are missing."""
+    needed = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID'}.get(launcher)
+    if needed and needed not in os.environ:
+        start = {'pytorch': 'torchrun --nproc_per_node=N -m satvsr_plugin', 'slurm': 'srun python -m satvsr_plugin'}
+        raise OptionError(f'--launcher {launcher}: {needed} is not set; start the command with: {start[launcher]} ...')
+    if launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ and os.environ.get('WORLD_SIZE', '1') != '1':
+        raise OptionError('torchrun started several processes, which would all do the same; add --launcher pytorch')
+
+
+def _toolbox_arguments(args: argparse.Namespace) -> list[str]:
+    flags = [f'--{name}' for name in ('auto_resume', 'debug') if getattr(args, name)]
+    launcher = ['--launcher', args.launcher] if args.launcher != 'none' else []
+    overrides = ['--force_yml', *args.force_yml] if args.force_yml else []
+    return ['-opt', args.opt, *launcher, *flags, *overrides]
+
+
+def _without_worker_traceback(error: SatVSRError) -> str:
+    """An error in a loader process arrives as its own class, with that process's traceback as the message."""
+    return str(error).rpartition(f'{type(error).__module__}.{type(error).__qualname__}: ')[2].strip()
+
+
+def _versions() -> str:
+    packages = []
+    for name in ('basicsr', 'torch', 'mmcv'):
+        try:
+            packages.append(f'{name} {metadata.version(name)}')
+        except metadata.PackageNotFoundError:
+            packages.append(f'{name} missing')
+    return f'satvsr-plugin {satvsr_plugin.__version__} ({", ".join(packages)})'

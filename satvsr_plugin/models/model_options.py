@@ -1,0 +1,50 @@
+"""What ``SatVSRModel`` reads from the ``train`` and ``val`` sections of an option file.
+
+The option check validates the sections with these classes before anything is created, the model takes its
+defaults from them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _whole(value: Any) -> Any:
+    """``!!float 5e3``, the toolbox's way to write counts, is the whole number 5000."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Count = Annotated[int, BeforeValidator(_whole)]
+
+
+class TrainOptions(BaseModel):
+    """The ``train`` section."""
+
+    model_config = ConfigDict(strict=True, extra='forbid', allow_inf_nan=False)
+
+    total_iter: Count = Field(gt=0, description='number of training steps')
+    warmup_iter: Count = Field(default=-1, ge=-1, description='steps over which the learning rate rises; -1: none')
+    ema_decay: float = Field(default=0, ge=0, lt=1, description='decay of the averaged weights; 0: no averaging')
+    optim_g: dict[str, Any] = Field(description='optimizer: type, lr and its other arguments')
+    scheduler: dict[str, Any] = Field(description='learning rate: type and its other arguments')
+    pixel_opt: dict[str, Any] | None = Field(default=None, description='loss on pixels: type and its arguments')
+    perceptual_opt: dict[str, Any] | None = Field(default=None, description='loss on VGG features')
+    amp: Literal['none', 'fp16', 'bf16'] = Field(default='none', description='mixed precision')
+    grad_clip_norm: float | None = Field(default=None, gt=0, description='largest norm of the gradient')
+    dcn_offset_lr_mul: float = Field(default=1.0, gt=0, description="factor on the offset layers' learning rate")
+
+
+class ValOptions(BaseModel):
+    """The ``val`` section, of training (validation) and of testing."""
+
+    model_config = ConfigDict(strict=True, extra='forbid', allow_inf_nan=False)
+
+    val_freq: Count | None = Field(default=None, gt=0, description='steps from one validation to the next')
+    save_img: bool = Field(default=False, description='save the pictures')
+    suffix: str | None = Field(default=None, description="end of the pictures' names; default: the experiment's name")
+    pbar: bool = Field(default=True, description='show a progress bar')
+    metrics: dict[str, dict[str, Any]] | None = Field(default=None, description='name: {type: metric, arguments}')
+    best_metric: str | None = Field(default=None, description='metric that chooses the best checkpoint; '
+                                                              'default: the first')

@@ -1,0 +1,77 @@
+"""The ``train`` section: steps, losses, optimizer, learning rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from basicsr.utils.registry import LOSS_REGISTRY
+
+from satvsr_plugin.option_check.general import registered, section
+from satvsr_plugin.option_check.schema import SCHEDULERS, ForeignTrainOptions, OptimizerOptions
+from satvsr_plugin.option_check.sentences import Problem, problems_of_call, problems_of_section
+from satvsr_plugin.options import unknown_name
+
+_LOSSES = ('pixel_opt', 'perceptual_opt', 'gan_opt', 'ldl_opt', 'feature_matching_opt')  # of the toolbox's models
+
+
+def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]:
+    """The whole section.
+
+    Args:
+        opt: the options.
+        model: the class of ``model_type``; ``train_options`` (a pydantic model) declares its options and
+            ``optimizer_types`` the optimizers of ``torch.optim`` that it builds (the toolbox: Adam only).
+    """
+    train = section(opt, 'train')
+    if not train:
+        return
+    yield from problems_of_section(getattr(model, 'train_options', ForeignTrainOptions), train, 'train')
+    for key in train:
+        if str(key).startswith('optim_') and section(train, key):
+            known = getattr(model, 'optimizer_types', ('Adam',))
+            yield from _optimizer_problems(section(train, key), known, f'train.{key}')
+    if section(train, 'scheduler'):
+        yield from _scheduler_problems(section(train, 'scheduler'), train.get('total_iter'))
+    losses = [key for key in _LOSSES if section(train, key)]
+    if not losses:
+        yield Problem('train.pixel_opt', 'is missing; there is no loss to train with')
+    for key in losses:
+        yield from _loss_problems(section(train, key), f'train.{key}')
+
+
+def _optimizer_problems(options: dict[str, Any], known: tuple[str, ...], where: str) -> Iterator[Problem]:
+    problems = problems_of_section(OptimizerOptions, options, where)
+    name = options.get('type')
+    if name in known:
+        arguments = {key: value for key, value in options.items() if key not in OptimizerOptions.model_fields}
+        problems += problems_of_call(getattr(torch.optim, name), arguments, where, filled=('params',))
+    elif isinstance(name, str):
+        problems.append(Problem(f'{where}.type', f'{name} cannot be used; {unknown_name(name, known)}'))
+    yield from problems
+
+
+def _scheduler_problems(options: dict[str, Any], total_iter: Any) -> Iterator[Problem]:
+    where, name = 'train.scheduler', options.get('type')
+    if str(name) not in SCHEDULERS:
+        what = 'is missing' if name is None else f'there is no scheduler {name}'
+        yield Problem(f'{where}.type', f'{what}; {unknown_name(name, list(SCHEDULERS))}')
+        return
+    problems = problems_of_section(SCHEDULERS[str(name)], options, where)
+    yield from problems
+    if not problems and 'periods' in options and isinstance(total_iter, (int, float)):
+        covered = sum(options['periods'])
+        if covered < total_iter:
+            yield Problem(f'{where}.periods', f'cover {covered:g} steps of {total_iter:g} (train.total_iter); '
+                                              'make the periods longer')
+
+
+def _loss_problems(options: dict[str, Any], where: str) -> Iterator[Problem]:
+    loss, problems = registered(LOSS_REGISTRY, options, where)
+    if loss:
+        arguments = {key: value for key, value in options.items() if key != 'type'}
+        problems = problems_of_call(loss, arguments, where)
+        if arguments.get('reduction', 'mean') not in ('mean', 'sum'):
+            problems.append(Problem(f'{where}.reduction', 'must be mean or sum: training needs a single number'))
+    yield from problems
