@@ -1,0 +1,216 @@
+"""The video model: trains, validates, tests, saves and resumes windowed super-resolution networks."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from basicsr.models.video_base_model import VideoBaseModel
+from basicsr.utils import get_root_logger
+from basicsr.utils.dist_util import master_only
+from basicsr.utils.registry import MODEL_REGISTRY
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from satvsr_plugin.errors import TrainingError
+from satvsr_plugin.models.model_options import TrainOptions, ValOptions
+from satvsr_plugin.models.offset_watch import OffsetWatch
+from satvsr_plugin.models.scores import Scores
+from satvsr_plugin.models.validation import Validation
+from satvsr_plugin.weights import load_checkpoint, load_into, save_checkpoint
+
+# What a scheduler's state says about where training stands; the rest repeats the option file.
+PROGRESS_KEYS = ('last_epoch', '_step_count', '_last_lr')
+AMP_DTYPES = {'none': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
+
+
+@MODEL_REGISTRY.register()
+class SatVSRModel(VideoBaseModel):
+    """Video super-resolution on any device, driven by the toolbox's training and test loops.
+
+    On top of the toolbox's ``VideoBaseModel``: CPU, mixed precision, gradient clipping, a learning rate of its
+    own for deformable offsets, several validation sets with or without GT, pictures during training, scores as
+    CSV, the best checkpoint, and checkpoints that are never half-written. Its options are in ``model_options``.
+    """
+
+    train_options = TrainOptions
+    val_options = ValOptions
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.validated: dict[str, int | str] = {}  # validation set: iteration
+        self.best_metric_results: dict[str, dict] = {}
+        super().__init__(opt)
+
+    def model_to_device(self, net: nn.Module) -> nn.Module:
+        """As the toolbox, and data parallel between processes without GPUs too."""
+        if self.opt['dist'] and self.device.type == 'cpu' and any(p.requires_grad for p in net.parameters()):
+            return DistributedDataParallel(net, find_unused_parameters=self.opt.get('find_unused_parameters', False))
+        return super().model_to_device(net)
+
+    # ----------------------------------------------------------------------------------------------- training
+    def init_training_settings(self) -> None:
+        self.train_opt = TrainOptions.model_validate(self.opt['train'])
+        self.amp_dtype = AMP_DTYPES[self.train_opt.amp]
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train_opt.amp == 'fp16')
+        super().init_training_settings()
+        self.offset_watch = OffsetWatch(self.get_bare_model(self.net_g))
+
+    def setup_optimizers(self) -> None:
+        """One group of parameters, or two when the layers that predict offsets learn at a rate of their own."""
+        optim_opt = dict(self.opt['train']['optim_g'])
+        optim_type = optim_opt.pop('type')
+        named = [(name, p) for name, p in self.net_g.named_parameters() if p.requires_grad]
+        offsets = [p for name, p in named if 'conv_offset' in name]
+        others = [p for name, p in named if 'conv_offset' not in name]
+        groups: list[dict[str, Any]] = [{'params': others + offsets}]
+        if offsets and self.train_opt.dcn_offset_lr_mul != 1:
+            groups = [{'params': others}, {'params': offsets, 'lr': optim_opt['lr'] * self.train_opt.dcn_offset_lr_mul}]
+        self.optimizer_g = self.get_optimizer(optim_type, groups, **optim_opt)
+        self.optimizers.append(self.optimizer_g)
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        """One step on ``self.lq`` (b, t, c, h, w) and ``self.gt`` (b, c, s*h, s*w).
+
+        Raises:
+            TrainingError: the loss is not a finite number.
+        """
+        self.offset_watch.active = current_iter % self.opt['logger']['print_freq'] == 0
+        self.optimizer_g.zero_grad()
+        with self._autocast():
+            self.output = self.net_g(self.lq)
+        losses = self._losses(self.output.float())
+        total = sum(losses.values())
+        self._stop_unless_finite(total, current_iter)
+        self.scaler.scale(total).backward()
+        if self.train_opt.grad_clip_norm is not None:
+            self.scaler.unscale_(self.optimizer_g)
+            nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm)
+        self.scaler.step(self.optimizer_g)
+        self.scaler.update()
+        self.offset_watch.active = False
+        self.log_dict = self.reduce_loss_dict(losses)
+        if self.ema_decay > 0:
+            self.model_ema(decay=self.ema_decay)
+
+    def _autocast(self) -> AbstractContextManager:
+        return torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None)
+
+    def _losses(self, output: Tensor) -> OrderedDict[str, Tensor]:
+        losses: OrderedDict[str, Tensor] = OrderedDict()
+        if self.cri_pix:
+            losses['l_pix'] = self.cri_pix(output, self.gt)
+        if self.cri_perceptual:
+            perceptual, style = self.cri_perceptual(output, self.gt)
+            losses.update((k, v) for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None)
+        return losses
+
+    def _stop_unless_finite(self, loss: Tensor, current_iter: int) -> None:
+        value = loss.item()
+        if math.isfinite(value):
+            return
+        raise TrainingError(
+            f'the loss is {value} at iteration {current_iter}; the run stops before the weights are spoilt. '
+            f'The last checkpoint is in {self.opt["path"]["models"]}. Lower train.optim_g.lr, set '
+            'train.grad_clip_norm (e.g. 0.5), use amp: bf16 or none instead of fp16, or init: zero_offset, and go '
+            'on with --auto_resume.')
+
+    # ------------------------------------------------------------------------------------- validation and test
+    def test(self) -> None:
+        """``self.lq`` (b, t, c, h, w) to ``self.output`` (b, c, s*h, s*w), in float32, with EMA weights if any."""
+        net = getattr(self, 'net_g_ema', self.net_g)
+        net.eval()
+        with torch.no_grad():
+            self.output = net(self.lq)
+        self.net_g.train(self.is_train)
+
+    def validation(self, dataloader, current_iter: int | str, tb_logger, save_img: bool = False) -> None:
+        """Super-resolve every frame of a data set, score it where there is GT, and keep the best checkpoint."""
+        if self.is_train:
+            # The toolbox validates once more after its loop has counted one iteration too many.
+            current_iter = min(current_iter, int(self.opt['train']['total_iter']))
+        validation = Validation(self, dataloader.dataset, current_iter, save_img)
+        if self.validated.get(validation.name) == current_iter:
+            return
+        self.validated[validation.name] = current_iter
+        scores = validation.run()
+        if scores is not None:
+            self._keep_best(validation.name, scores.average(), current_iter)
+            self._log_scores(validation.name, scores, current_iter, tb_logger)
+
+    def _keep_best(self, dataset: str, average: dict[str, float], current_iter: int | str) -> None:
+        """Update the best values; ``net_g_best.pth`` follows one metric on the validation set that came first."""
+        self._initialize_best_metric_results(dataset)
+        for metric, value in average.items():
+            self._update_best_metric_result(dataset, metric, value, current_iter)
+        leading = self.opt['val'].get('best_metric') or next(iter(average))
+        first = next(iter(self.best_metric_results))
+        if self.is_train and dataset == first and self.best_metric_results[dataset][leading]['iter'] == current_iter:
+            self._save_networks('best')
+
+    @master_only
+    def _log_scores(self, dataset: str, scores: Scores, current_iter: int | str, tb_logger) -> None:
+        scores.append_csv(Path(self.opt['path']['log'], f'metrics_{dataset}.csv'), current_iter)
+        best = '' if not self.is_train else '\nbest: ' + ', '.join(
+            f'{metric} {record["val"]:.4f} @ {record["iter"]}'
+            for metric, record in self.best_metric_results[dataset].items())
+        get_root_logger().info(f'Validation {dataset}, {current_iter}\n{scores}{best}')
+        if tb_logger:
+            for metric, value in scores.average().items():
+                tb_logger.add_scalar(f'metrics/{dataset}/{metric}', value, current_iter)
+            for clip, values in scores.per_clip().items():
+                for metric, value in values.items():
+                    tb_logger.add_scalar(f'metrics/{dataset}/{metric}/{clip}', value, current_iter)
+
+    def dist_validation(self, dataloader, current_iter: int | str, tb_logger, save_img: bool) -> None:
+        self.validation(dataloader, current_iter, tb_logger, save_img)
+
+    nondist_validation = dist_validation
+
+    # ------------------------------------------------------------------------------------ loading and saving
+    def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = 'params') -> None:
+        """Load weights without running code from the file.
+
+        Raises:
+            WeightsError: the file cannot be read or does not fit; lists the keys.
+        """
+        bare = self.get_bare_model(net)
+        load_into(bare, load_checkpoint(load_path), load_path, param_key, strict)
+        get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {param_key}')
+
+    def save(self, epoch: int, current_iter: int) -> None:
+        self._save_networks('latest' if current_iter == -1 else current_iter)
+        self.save_training_state(epoch, current_iter)
+
+    @master_only
+    def _save_networks(self, label: int | str) -> None:
+        networks = {'params': self.net_g}
+        if self.ema_decay > 0:
+            networks['params_ema'] = self.net_g_ema
+        states = {key: {k: v.cpu() for k, v in self.get_bare_model(net).state_dict().items()}
+                  for key, net in networks.items()}
+        save_checkpoint(Path(self.opt['path']['models'], f'net_g_{label}.pth'), states)
+
+    @master_only
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        if current_iter == -1:
+            return
+        save_checkpoint(Path(self.opt['path']['training_states'], f'{current_iter}.state'), {
+            'epoch': epoch,
+            'iter': current_iter,
+            'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
+            'schedulers': [scheduler.state_dict() for scheduler in self.schedulers],
+            'scaler': self.scaler.state_dict(),
+            'best_metric_results': self.best_metric_results,
+        })
+
+    def resume_training(self, resume_state: dict[str, Any]) -> None:
+        """Go on from a training state; the schedule itself is the option file's, which may have been extended."""
+        for scheduler, state in zip(self.schedulers, resume_state['schedulers'], strict=True):
+            state.update({key: value for key, value in scheduler.state_dict().items() if key not in PROGRESS_KEYS})
+        super().resume_training(resume_state)
+        self.scaler.load_state_dict(resume_state['scaler'])
+        self.best_metric_results = resume_state['best_metric_results']

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Sets up, makes a small data set, trains a small MSDTGP on it, tests it, and compares it with bicubic interpolation.
+set -euo pipefail
+
+usage() {
+  cat <<'TEXT'
+usage: bash scripts/demo.sh [--stills FOLDER] [--clip FOLDER] [--output FOLDER] [--iterations N] [--seed N]
+
+Without options: draws satellite scenes, trains for a few minutes on two cores, and tests on clips held out.
+
+  --stills FOLDER   train on clips simulated from these pictures (about 1 m a pixel) instead of drawn scenes;
+                    trains longer, up to 40 minutes on two cores
+  --clip FOLDER     also test on a real clip: FOLDER/GT/<clip>/<frame>.png and, if there, FOLDER/LR4x/<clip>/...
+                    (made from GT as the authors of Jilin-189 made theirs where it is missing)
+  --output FOLDER   where everything goes (default: demo_output beside this project's README)
+  --iterations N    training iterations (default: 400 for drawn scenes, 2400 for stills)
+  --seed N          seed of the simulation (default: 0)
+  --clips N, --test-clips N, --frames N, --size PX   the simulated data set (size is that of GT)
+TEXT
+}
+
+fail() {
+  echo "error: $*" >&2
+  exit 2
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+stills='' clip='' output="$root/demo_output" iterations='' seed=0 clips='' test_clips=4 frames=9 size=256
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --stills | --clip | --output | --iterations | --seed | --clips | --test-clips | --frames | --size)
+      [ $# -ge 2 ] || fail "$1 needs a value; see --help"
+      name=${1#--}
+      declare "${name//-/_}=$2"
+      shift 2 ;;
+    *) fail "unknown option $1; see --help" ;;
+  esac
+done
+[ -z "$stills" ] || [ -d "$stills" ] || fail "--stills $stills: no such folder"
+[ -z "$clip" ] || [ -d "$clip/GT" ] || fail "--clip $clip: has no folder GT with clips in it"
+iterations=${iterations:-$([ -n "$stills" ] && echo 2400 || echo 400)}
+clips=${clips:-$([ -n "$stills" ] && echo 160 || echo 48)}
+[[ $iterations =~ ^[1-9][0-9]*$ ]] || fail "--iterations $iterations: not a positive number"
+
+bash "$root/scripts/setup_env.sh"
+export PATH="$root/.venv/bin:$PATH"
+[ -z "$stills" ] || stills=$(cd "$stills" && pwd)
+[ -z "$clip" ] || clip=$(cd "$clip" && pwd)
+mkdir -p "$output"
+cd "$output"
+
+step() {
+  printf '\n== %s\n' "$*"
+}
+
+step 'Data: simulate clips, and put the training clips into LMDB'
+python "$root/scripts/simulate_clips.py" --output data --seed "$seed" --clips "$clips" --test-clips "$test_clips" \
+  --frames "$frames" --size "$size" --overwrite ${stills:+--stills "$stills"}
+for side in GT LR4x; do
+  python "$root/scripts/prepare_lmdb.py" --input "data/train/$side" --output "data/train/$side.lmdb" --overwrite
+done
+
+step "Training: a small MSDTGP, $iterations iterations"
+basicsr train -opt "$root/options/demo/train_MSDTGP_small_x4_demo.yml" --force_yml \
+  train:total_iter="$iterations" train:scheduler:periods="[$iterations]" val:val_freq=$(((iterations + 1) / 2))
+
+# compare SET FOLDER: test both systems on FOLDER/{GT,LR4x} under the name SET, print the table and draw the picture.
+compare() {
+  local set=$1 folder=$2 system
+  for system in Bicubic MSDTGP_small; do
+    basicsr test -opt "$root/options/demo/test_${system}_x4_demo.yml" --force_yml name="${system}_$set" \
+      datasets:test:name="$set" datasets:test:dataroot_gt="$folder/GT" datasets:test:dataroot_lq="$folder/LR4x" \
+      >"test_${system}_$set.log" 2>&1 || { cat "test_${system}_$set.log" >&2; exit 2; }
+  done
+  python "$root/scripts/compare_models.py" "results/Bicubic_$set" "results/MSDTGP_small_$set" \
+    --names Bicubic MSDTGP_small --gt "$folder/GT" --output "comparison_$set"
+}
+
+step 'Test: clips held out from training'
+compare held_out data/eval
+shown=(held_out)
+
+if [ -n "$clip" ]; then
+  step "Test: the real clip in $clip"
+  if [ ! -d "$clip/LR4x" ]; then
+    python "$root/scripts/degrade_clips.py" --input "$clip/GT" --output data/real --scale 4 --crop --overwrite
+    clip="$PWD/data/real"
+  fi
+  compare real_clip "$clip"
+  shown+=(real_clip)
+fi
+
+step 'Done. Look at:'
+for set in "${shown[@]}"; do
+  echo "  $output/comparison_$set/comparison.png   bicubic, network and ground truth, enlarged"
+  echo "  $output/comparison_$set/comparison.md    PSNR and SSIM of every clip"
+  echo "  $output/results/MSDTGP_small_$set/visualization/   every super-resolved frame"
+done
+echo "  $output/experiments/demo_train/   the trained weights, their option file and the training log"
