@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import WeightsError
 
 WRAPPERS = ('params_ema', 'params', 'state_dict')
@@ -76,17 +75,11 @@ def save_checkpoint(path: str | Path, checkpoint: dict) -> None:
     Raises:
         WeightsError: the file cannot be written.
     """
-    path = Path(path)
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(checkpoint, beside)
-        os.replace(beside, path)
+        with written_beside(Path(path)) as partial:
+            torch.save(checkpoint, partial)
     except (OSError, RuntimeError) as error:
         raise WeightsError(f'{path}: cannot be written ({error})') from error
-    finally:
-        with suppress(OSError):  # it is gone when all went well
-            beside.unlink()
 
 
 def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param_key: str | None = 'params',

@@ -45,6 +45,8 @@ clips=${clips:-$([ -n "$stills" ] && echo 160 || echo 48)}
 
 bash "$root/scripts/setup_env.sh"
 export PATH="$root/.venv/bin:$PATH"
+# Threads that wait busily starve each other as soon as anything else runs on the same cores.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 [ -z "$stills" ] || stills=$(cd "$stills" && pwd)
 [ -z "$clip" ] || clip=$(cd "$clip" && pwd)
 mkdir -p "$output"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.comparison.crop import Crop, choose_crop
 from satvsr_plugin.comparison.figure import draw_figure
 from satvsr_plugin.comparison.results import SystemScores, best_system, read_systems
@@ -110,12 +109,8 @@ def _page(dataset: str, systems: Sequence[SystemScores], table: str, scene: Scen
 
 def _write_text(path: Path, text: str) -> None:
     """Write a text file so that a half-written one is never seen under its final name."""
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding='utf-8')
-        os.replace(beside, path)
+        with written_beside(path) as partial:
+            partial.write_text(text, encoding='utf-8')
     except OSError as error:
-        with suppress(OSError):  # there is nothing to remove where the folder could not be made
-            beside.unlink()
         raise DataError(f'{path}: cannot write: {error.strerror}') from error

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import DataError
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.jpg', '.jpeg')
@@ -63,14 +62,10 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     ok, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
     if not ok:
         raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}')
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(encoded.tobytes())
-        os.replace(beside, path)
+        with written_beside(path) as partial:
+            partial.write_bytes(encoded)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise DataError(f'{path}: cannot write: {error.strerror}') from error
 
 

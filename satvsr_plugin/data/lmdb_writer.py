@@ -13,7 +13,7 @@ from typing import NamedTuple
 import lmdb
 from tqdm import tqdm
 
-from satvsr_plugin.data.atomic_folder import built_beside
+from satvsr_plugin.atomic import built_beside
 from satvsr_plugin.data.clip_lmdb import ClipLmdb
 from satvsr_plugin.data.clip_source import FrameFormat, frame_key
 from satvsr_plugin.data.clips import ClipFolder

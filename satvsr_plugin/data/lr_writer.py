@@ -56,9 +56,7 @@ def degrade_clips(
     folders = [f'LR{scale}x', *([f'Bicubic{scale}x'] if bicubic else []), *(['GT'] if crop else [])]
     frames = [(clip, frame) for clip, names in gt.clips.items() for frame in names]
     _check_output(gt, output, folders, [_target(*name) for name in frames], overwrite)
-    if not crop:
-        _check_sizes(gt, scale)
-
+    _check_sizes(gt, scale, crop)
     try:
         with _staging(output) as staging:
             _degrade_frames(gt, frames, staging, scale, folders)
@@ -119,14 +117,16 @@ def _check_output(gt: ClipFolder, output: Path, folders: list[str], targets: lis
             )
 
 
-def _check_sizes(gt: ClipFolder, scale: int) -> None:
+def _check_sizes(gt: ClipFolder, scale: int, crop: bool) -> None:
     """All clips at once and before anything is written; frames of a clip have one size, reading them checks that."""
     problems = []
     for clip, frames in gt.clips.items():
-        form = gt.format(clip)
-        if form.height % scale or form.width % scale:
-            problems.append(f'{clip}/{frames[0]}: {form.width}x{form.height} pixels are no multiple of {scale}')
-    raise_problems(f'{gt.root}: the scale {scale} does not fit (--crop cuts the frames so that it does)', problems)
+        height, width = gt.format(clip)[:2]
+        if min(height, width) < scale:
+            problems.append(f'{clip}/{frames[0]}: {width}x{height} pixels are too few')
+        elif not crop and (height % scale or width % scale):
+            problems.append(f'{clip}/{frames[0]}: {width}x{height} pixels are no multiple of {scale}; add --crop')
+    raise_problems(f'{gt.root}: the scale {scale} does not fit', problems)
 
 
 @contextmanager

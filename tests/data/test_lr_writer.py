@@ -92,6 +92,13 @@ def test_crop_writes_the_cut_gt_too(gt: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(out / 'LR3x' / 'ice' / '7.tif'), downsample(source, 3))
 
 
+def test_frames_smaller_than_the_scale_are_named(gt: Path, tmp_path: Path) -> None:
+    write_image(gt / 'ship' / '3.png', random_image(5, 64, 3))
+    with pytest.raises(DataError, match='1 problem\n.*ship/3.png: 64x5 pixels are too few'):
+        degrade_clips(ClipFolder(gt), tmp_path / 'out', 8, crop=True)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_damaged_frame_is_named_and_leaves_nothing(gt: Path, tmp_path: Path) -> None:
     path = gt / 'harbour' / '001.png'
     path.write_bytes(path.read_bytes()[:60])

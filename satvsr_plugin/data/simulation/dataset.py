@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from satvsr_plugin.data.atomic_folder import built_beside
+from satvsr_plugin.atomic import built_beside
 from satvsr_plugin.data.degradation import downsample
 from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.simulation.clip import simulate_clip

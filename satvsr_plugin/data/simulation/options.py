@@ -14,7 +14,8 @@ Range = tuple[float, float]
 class SimulationOptions:
     """All that decides what is drawn; a pair is a range from which each clip takes its own value.
 
-    The defaults are what was measured on Jilin-1 video (`GT px` are pixels of the GT frames, about 1 m).
+    Drift, blur and noise are by default what was measured on Jilin-1 video; the other ranges are for variety.
+    GT px are pixels of the GT frames, about 1 m each.
 
     Attributes:
         seed: the same seed gives the same bytes; clip k does not depend on how many clips are made.
@@ -42,7 +43,7 @@ class SimulationOptions:
     drift: Range = (0.02, 2.8)
     jitter: Range = (0.0, 0.25)
     zoom: Range = (0.8, 1.25)
-    blur: Range = (0.8, 1.15)
+    blur: Range = (0.75, 1.1)
     noise: Range = (0.0, 2.5)
     brightness_drift: float = 0.02
     vehicles: tuple[int, int] = (2, 12)

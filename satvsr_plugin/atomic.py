@@ -1,4 +1,4 @@
-"""Folders that appear under their name only when they are complete."""
+"""Files and folders that appear under their name only when they are complete."""
 
 from __future__ import annotations
 
@@ -7,6 +7,25 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def written_beside(path: Path) -> Iterator[Path]:
+    """A name beside ``path`` to write a file to; it takes ``path``'s place when the block ends well.
+
+    Missing parent folders are made. On any error nothing of the new file stays, and a file that was there before is
+    as it was.
+
+    Raises:
+        OSError: the folder cannot be made, or the file not renamed.
+    """
+    partial = path.with_name(f'.{path.name}.partial-{os.getpid()}')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager
