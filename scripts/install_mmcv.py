@@ -12,6 +12,7 @@ It needs torch, and it uses the standard library only, since it runs before this
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import re
@@ -109,6 +110,12 @@ def find_cuda_compiler(cuda: str) -> tuple[Path | None, str]:
 
 def problem_of_installed(target: Target) -> str | None:
     """Why the installed mmcv is of no use here; None when it works on every device of the target."""
+    try:
+        version = importlib.metadata.version('mmcv')
+    except importlib.metadata.PackageNotFoundError:
+        return 'since it is not installed'
+    if version != MMCV:
+        return f'since it is mmcv {version}'
     for device in target.devices:
         works, reason = run_probe('dcn', 'mmcv', device)
         if not works:
@@ -178,7 +185,7 @@ def build_environment(target: Target) -> dict[str, str]:
     jobs = count_jobs(cores, available_memory(), target.cuda_home is not None)
     env = os.environ | {
         'MMCV_WITH_OPS': '1',
-        'MAX_JOBS': str(jobs),
+        'MAX_JOBS': os.environ.get('MAX_JOBS') or str(jobs),
         'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',  # ninja lies beside python
         # Debug symbols would make 80 MB out of a library of 2 MB. CFLAGS would replace Python's own flags, -O3 too.
         'CPPFLAGS': os.environ.get('CPPFLAGS', '') + ' -g0',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import json
 import subprocess
@@ -96,6 +97,22 @@ def test_missing_compiler_ends_with_one_line(script: ModuleType, monkeypatch: py
     assert script.main() == 2
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1 and 'no C++ compiler (no-such-compiler)' in error
+
+
+@pytest.mark.parametrize(('version', 'broken', 'problem'), [
+    ('2.2.0', '', None), ('2.1.0', '', 'since it is mmcv 2.1.0'), (None, '', 'since it is not installed'),
+    ('2.2.0', 'cuda', 'on cuda: not compiled with GPU support')])
+def test_installed_mmcv_is_of_use_on_every_device(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                                                  version: str | None, broken: str, problem: str | None) -> None:
+    def read_version(name: str) -> str:
+        if version is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(importlib.metadata, 'version', read_version)
+    monkeypatch.setattr(script, 'run_probe',
+                        lambda *arguments: (broken not in arguments, 'not compiled with GPU support'))
+    assert script.problem_of_installed(script.Target('2.13.0', tmp_path, ('9.0',))) == problem
 
 
 def test_compilation_says_how_far_it_is(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

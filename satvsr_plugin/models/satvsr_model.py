@@ -165,11 +165,6 @@ class SatVSRModel(VideoBaseModel):
                 for metric, value in values.items():
                     tb_logger.add_scalar(f'metrics/{dataset}/{metric}/{clip}', value, current_iter)
 
-    def dist_validation(self, dataloader, current_iter: int | str, tb_logger, save_img: bool) -> None:
-        self.validation(dataloader, current_iter, tb_logger, save_img)
-
-    nondist_validation = dist_validation
-
     # ------------------------------------------------------------------------------------ loading and saving
     def load_network(self, net: nn.Module, load_path: str, strict: bool = True, param_key: str = 'params') -> None:
         """Load weights without running code from the file.
