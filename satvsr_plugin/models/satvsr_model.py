@@ -121,7 +121,8 @@ class SatVSRModel(VideoBaseModel):
     # ------------------------------------------------------------------------------------- validation and test
     def test(self) -> None:
         """``self.lq`` (b, t, c, h, w) to ``self.output`` (b, c, s*h, s*w), in float32, with EMA weights if any."""
-        net = getattr(self, 'net_g_ema', self.net_g)
+        # Not the data-parallel wrapper: processes have unequal numbers of frames, and it would wait for all of them.
+        net = self.get_bare_model(getattr(self, 'net_g_ema', self.net_g))
         net.eval()
         with torch.no_grad():
             self.output = net(self.lq)

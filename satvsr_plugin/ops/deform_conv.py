@@ -2,7 +2,8 @@
 
 mmcv's own function is silently wrong for channels_last inputs, accepts offsets of the wrong size, has no
 bfloat16, rounds its sampling coordinates in float16 and breaks the graph of ``torch.compile``. Hence this
-module: contiguous inputs, checked shapes, float32 arithmetic under autocast, and a ``torch.library`` operator.
+module: contiguous inputs, checked shapes, float32 arithmetic under autocast, a ``torch.library`` operator, and NaN
+offsets that give NaN instead of a crash.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from satvsr_plugin.errors import OptionError
 
-MEND_MMCV = 'run "bash scripts/setup_env.sh", or "basicsr doctor" to see what is missing'
+MEND_MMCV = 'run "bash scripts/setup_env.sh --force", or "basicsr doctor" to see what is missing'
 
 
 @cache
@@ -85,6 +86,7 @@ def modulated_deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Ten
     _check_shapes(x, offset, mask, weight, padding, deformable_groups)
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     with torch.autocast(x.device.type, enabled=False):
+        offset, mask = _move_nan_to_mask(offset, mask)
         tensors = [t.to(dtype).contiguous() for t in (x, offset, mask, weight, bias)]
         return _BACKENDS[backend](*tensors, padding, deformable_groups).to(x.dtype)
 
@@ -102,6 +104,13 @@ def _check_shapes(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, paddi
         if tensor.shape != expected:
             raise ValueError(f'{name} has shape {tuple(tensor.shape)}, but {expected} is needed for an input of '
                              f'shape {tuple(x.shape)}, kernel {kernel} and {groups} deformable groups')
+
+
+def _move_nan_to_mask(offset: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Both kernels end the process at an offset that is not a number; in the mask it spoils the output as it should."""
+    lost = offset.isnan()
+    lost_taps = lost.unflatten(1, (-1, 2)).any(2)  # of dy or dx
+    return offset.masked_fill(lost, 0), mask.masked_fill(lost_taps, torch.nan)
 
 
 def _geometry(weight: Tensor, padding: int, deformable_groups: int) -> dict[str, int]:

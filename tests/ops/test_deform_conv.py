@@ -91,6 +91,21 @@ def test_module_predicts_offsets_in_float32_under_autocast(dtype):
     torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)
 
 
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_a_nan_offset_spoils_its_own_place_only(backend):
+    """The compiled kernels would end the process."""
+    x, offset, mask, weight, bias = random_tensors()
+    expected = modulated_deform_conv2d(x, offset, mask, weight, bias, 1, GROUPS, backend)
+    offset[0, 3, 2, 4] = torch.nan
+    tensors = [t.requires_grad_() for t in (x, offset, mask, weight, bias)]
+    out = modulated_deform_conv2d(*tensors, 1, GROUPS, backend)
+    spoilt = out.isnan()
+    assert spoilt[0, :, 2, 4].all() and spoilt.sum() == 6
+    torch.testing.assert_close(out[~spoilt], expected[~spoilt])
+    out.sum().backward()
+    assert weight.grad.isnan().any()
+
+
 @pytest.mark.parametrize('name, index', [('offset', 1), ('mask', 2)])
 def test_wrong_shapes_are_refused(name, index):
     tensors = random_tensors()
