@@ -7,7 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import satvsr_plugin
 from satvsr_plugin.errors import OptionError, SatVSRError, run_main
@@ -41,6 +42,10 @@ def _run(args: argparse.Namespace) -> int:
         return COMMANDS[args.command].run(args)
     except SatVSRError as error:
         raise type(error)(_without_worker_traceback(error)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise SatVSRError(f'{error.filename}: {error.strerror}') from error  # no right to write, a full disk
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -115,7 +120,10 @@ def _prepare(args: argparse.Namespace, is_train: bool) -> None:
     _check_launcher(args.launcher)
     from satvsr_plugin.option_check import check_options  # imports the toolbox, which must have been found sound
 
-    check_options(load_options(args.opt, args.force_yml), is_train=is_train, file=args.opt)
+    options = load_options(args.opt, args.force_yml)
+    check_options(options, is_train=is_train, file=args.opt)
+    if is_train:
+        _check_experiment(args, options)
     # The toolbox reads the command line itself, and writes it into its copy of the option file.
     sys.argv = [f'basicsr {args.command}', *_toolbox_arguments(args)]
 
@@ -139,6 +147,22 @@ def _check_launcher(launcher: str) -> None:
         raise OptionError(f'--launcher {launcher}: {needed} is not set; start the command with: {start[launcher]} ...')
     if launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ and os.environ.get('WORLD_SIZE', '1') != '1':
         raise OptionError('torchrun started several processes, which would all do the same; add --launcher pytorch')
+
+
+def _check_experiment(args: argparse.Namespace, options: dict[str, Any]) -> None:
+    """Training anew, the toolbox renames an earlier experiment of the same name, also files that it needs itself."""
+    from satvsr_plugin.toolbox import saved_states
+
+    debug = 'debug_' if args.debug and not options['name'].startswith('debug') else ''
+    folder = Path('experiments', debug + options['name'])
+    path = options['path']
+    if path.get('resume_state') or (args.auto_resume and saved_states(folder / 'training_states')):
+        return
+    needed = [args.opt, *(value for key, value in path.items() if value and key.startswith('pretrain_network'))]
+    inside = [name for name in needed if folder.resolve() in Path(name).expanduser().resolve().parents]
+    if inside:
+        raise OptionError(f'{inside[0]}: lies in {folder}, which is renamed when this experiment starts anew; copy the '
+                          'file to another place, or choose another name for the experiment')
 
 
 def _toolbox_arguments(args: argparse.Namespace) -> list[str]:

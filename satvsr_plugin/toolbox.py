@@ -6,9 +6,11 @@ Every function here names the fault, mends it from outside, and does nothing whe
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import logging
+import shutil
 import sys
 import types
 from pathlib import Path
@@ -27,6 +29,7 @@ def mend() -> None:
     """Replace the faulty functions of the imported toolbox."""
     _read_options_safely()
     _resume_on_any_device()
+    _resume_with_the_kept_option_file()
     _start_processes_without_gpu()
     _silence_false_warning()
     _pass_on_loader_errors()
@@ -83,19 +86,27 @@ def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
     from basicsr.utils import check_resume
 
     if opt['auto_resume']:
-        states = Path(opt['path']['training_states']).glob('*.state')
-        newest = max(states, key=lambda path: float(path.stem), default=None)
+        newest = max(saved_states(opt['path']['training_states']), key=lambda path: int(path.stem), default=None)
         opt['path']['resume_state'] = str(newest) if newest else None
     path = opt['path'].get('resume_state')
     if path is None:
         return None
+    remedy = ('delete it, and --auto_resume takes the one before' if opt['auto_resume'] else
+              'choose another one with path.resume_state')
     try:
         state = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:
-        raise WeightsError(f'{path}: cannot read this training state ({error}); '
-                           'choose an earlier one with path.resume_state') from error
+        raise WeightsError(f'{path}: cannot read this training state ({error}); {remedy}') from error
+    missing = {'epoch', 'iter', 'optimizers', 'schedulers'}.difference(state if isinstance(state, dict) else ())
+    if missing:
+        raise WeightsError(f'{path}: is no training state, since it lacks {", ".join(sorted(missing))}; {remedy}')
     check_resume(opt, state['iter'])
     return state
+
+
+def saved_states(folder: str | Path) -> list[Path]:
+    """The training states in a folder: files that are called after their iteration, ``5000.state``."""
+    return [path for path in Path(folder).glob('*.state') if path.stem.isdecimal()]
 
 
 def _start_processes_without_gpu() -> None:
@@ -114,6 +125,19 @@ def _start_processes_without_gpu() -> None:
             raise OptionError(f'--launcher {launcher} needs GPUs; without them use torchrun and --launcher pytorch')
 
     options.init_dist = init_dist
+
+
+def _resume_with_the_kept_option_file() -> None:
+    """``copy_opt_file`` fails where the option file is the copy that the experiment keeps, which it would replace."""
+    from basicsr import train
+
+    copy = train.copy_opt_file
+
+    def copy_opt_file(opt_file: str, experiments_root: str) -> None:
+        with contextlib.suppress(shutil.SameFileError):
+            copy(opt_file, experiments_root)
+
+    train.copy_opt_file = copy_opt_file
 
 
 def _silence_false_warning() -> None:

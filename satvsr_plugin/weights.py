@@ -36,10 +36,17 @@ def from_official(arch: str, state_dict: Mapping[str, Tensor]) -> dict[str, Tens
         if isinstance(state_dict.get(wrapper), Mapping):
             state_dict = state_dict[wrapper]
             break
-    strangers = [key for key, value in state_dict.items() if not isinstance(value, Tensor)]
+    _check_state_dict(state_dict)
+    return {_our_key(arch, key): value for key, value in state_dict.items()}
+
+
+def _check_state_dict(state_dict: object) -> None:
+    """Raise WeightsError for anything but tensors under names."""
+    if not isinstance(state_dict, Mapping):
+        raise WeightsError(f'not a state dict, but a {type(state_dict).__name__}')
+    strangers = [key for key, value in state_dict.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if strangers or not state_dict:
         raise WeightsError(f'not a state dict of tensors: it holds {", ".join(map(str, strangers[:5])) or "nothing"}')
-    return {_our_key(arch, key): value for key, value in state_dict.items()}
 
 
 def _our_key(arch: str, key: str) -> str:
@@ -97,6 +104,10 @@ def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param
         WeightsError: keys are missing or left over, or shapes differ; lists them.
     """
     state = next((checkpoint[key] for key in (param_key, 'params') if key in checkpoint), checkpoint)
+    try:
+        _check_state_dict(state)
+    except WeightsError as error:
+        raise WeightsError(f'{path}: {error}') from error
     state = {key.removeprefix('module.'): value for key, value in state.items()}
     faults = compare_keys(net, state)
     if strict and faults:

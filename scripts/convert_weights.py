@@ -26,8 +26,12 @@ def main() -> None:
     if args.output.exists() and not args.overwrite:
         raise WeightsError(f'{args.output} exists; choose another name or add --overwrite')
 
-    state_dict = from_official(args.arch, load_checkpoint(args.input))
-    arguments = ARCHS[args.arch].arguments_of(state_dict)
+    checkpoint = load_checkpoint(args.input)
+    try:
+        state_dict = from_official(args.arch, checkpoint)
+        arguments = ARCHS[args.arch].arguments_of(state_dict)
+    except WeightsError as error:
+        raise WeightsError(f'{args.input}: {error}') from error
     faults = compare_keys(ARCHS[args.arch](**arguments), state_dict, show=20)
     if faults:
         raise WeightsError(f'{args.input} does not fit {args.arch}; nothing was written:\n  ' + '\n  '.join(faults))

@@ -186,6 +186,58 @@ def test_a_failing_run_is_one_message(options: Path, monkeypatch: pytest.MonkeyP
     assert capsys.readouterr().err == 'error: the loss is not a number at iteration 7; lower the learning rate\n'
 
 
+def test_a_folder_that_cannot_be_made_is_one_message(options: Path, capsys) -> None:
+    Path('results').write_text('in the way')
+    assert run('test', '-opt', options) == 2
+    assert capsys.readouterr().err.endswith(f"error: {Path('results/bicubic').absolute()}: Not a directory\n")
+
+
+def training_file(options: Path) -> Path:
+    """The sound option file turned into one for training."""
+    data = options.parent / 'data'
+    path = options.with_name('train.yml')
+    path.write_text(f"""
+name: run
+model_type: SatVSRModel
+scale: 4
+num_gpu: 0
+datasets:
+  train: {{name: clips, type: Jilin189Dataset, dataroot: {data}, num_frame: 3, gt_size: 16, batch_size_per_gpu: 1,
+          num_worker_per_gpu: 0}}
+network_g: {{type: MSDTGP, num_feat: 8, num_base_feat: 8, num_frame: 3, deformable_groups: 2}}
+path: {{pretrain_network_g: ~}}
+train:
+  optim_g: {{type: Adam, lr: 1e-4}}
+  scheduler: {{type: MultiStepLR, milestones: [1]}}
+  total_iter: 1
+  pixel_opt: {{type: L1Loss}}
+logger: {{print_freq: 1, save_checkpoint_freq: 1, use_tb_logger: false}}
+""")
+    return path
+
+
+def test_files_in_the_experiment_that_would_be_renamed(options: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    runs: list[str] = []
+    monkeypatch.setattr(import_module('basicsr.train'), 'train_pipeline', runs.append)
+    file, folder = training_file(options), Path('experiments/run')
+    (folder / 'training_states').mkdir(parents=True)
+    (folder / 'net.pth').write_bytes(b'')
+    (folder / 'kept.yml').write_text(file.read_text())
+
+    pretrain = ('--force_yml', f'path:pretrain_network_g={folder}/net.pth')
+    for arguments, inside in ((('-opt', file, *pretrain), 'net.pth'), (('-opt', folder / 'kept.yml'), 'kept.yml'),
+                              (('-opt', folder / 'kept.yml', '--auto_resume'), 'kept.yml')):
+        assert run('train', *arguments) == 2
+        assert f'error: {folder}/{inside}: lies in {folder}, which is renamed' in capsys.readouterr().err
+    assert not runs
+
+    assert run('train', '-opt', file, *pretrain, 'name=other') == 0
+    assert run('train', '-opt', file, *pretrain, '--debug') == 0  # the toolbox calls it debug_run
+    (folder / 'training_states/5.state').write_bytes(b'')  # an experiment that goes on is not renamed
+    assert run('train', '-opt', folder / 'kept.yml', '--auto_resume') == 0
+    assert len(runs) == 3
+
+
 def test_as_a_module(options: Path) -> None:
     """``python -m satvsr_plugin`` in a process of its own: a sound file, then a malicious one."""
     victim = options.parent / 'touched'

@@ -320,3 +320,45 @@ def test_data_with_other_channels(check, data: Path, tmp_path_factory: pytest.Te
         write_image(root / file.relative_to(data), read_image(file)[..., :1])
     assert check({'datasets.train.dataroot': str(root)}) == [
         'options.yml: network_g.num_in_ch: is 3, but the frames of datasets.train have 1 channels; make them equal']
+
+
+@pytest.mark.parametrize('metric, expected', [
+    ({'type': 'satvsr_psnr', 'crop_border': 16},
+     'crop_border: 16 leaves nothing of a picture of 32x32 pixels'),
+    ({'type': 'satvsr_psnr', 'data_range': 2},
+     'pixel value 255 is above data_range 2; set it to the true peak'),
+    ({'type': 'satvsr_ssim', 'crop_border': 11},
+     'SSIM needs at least 11x11 pixels, there are 10x10 (crop_border: 11); use larger pictures or a smaller '
+     'crop_border'),
+])
+def test_metrics_that_cannot_score_the_pictures(check, metric: dict[str, Any], expected: str) -> None:
+    start = 'options.yml: val.metrics.odd: metric odd cannot score 000/000.png: '
+    assert check({'val.metrics.odd': metric}) == [start + expected]
+
+
+def test_metric_of_the_toolbox_that_cannot_score_the_pictures(check) -> None:
+    line, = check({'val.metrics.niqe': {'type': 'calculate_niqe', 'crop_border': 0, 'better': 'lower'}})
+    assert line.startswith('options.yml: val.metrics.niqe: metric niqe cannot score 000/000.png: ')
+
+
+def test_luma_of_four_bands(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder, size in (('GT', 32), ('LR4x', 8)):
+        for frame in range(3):
+            write_image(tmp_path / 'bands' / folder / f'a/{frame}.png', rng.integers(0, 256, (size, size, 4), np.uint8))
+    (tmp_path / 'options.yml').write_text(TRAIN.replace('DATA', str(tmp_path / 'bands')))
+    bands = {'network_g.num_in_ch': 4, 'network_g.num_out_ch': 4}
+    opt = edit(load_options(tmp_path / 'options.yml'), bands)
+    with pytest.raises(OptionError) as caught:
+        check_options(opt, is_train=True, file='options.yml')
+    assert str(caught.value).splitlines() == [
+        f"options.yml: val.metrics.{metric}: metric {metric} cannot score a/0.png: color: 'y' needs pictures of 3 "
+        'bands or 1, these have 4; set color: rgb' for metric in ('psnr', 'ssim')]
+    check_options(edit(opt, {f'val.metrics.{metric}.color': 'rgb' for metric in ('psnr', 'ssim')}), is_train=True,
+                  file='options.yml')
+
+
+def test_missing_gt_is_remarked_by_the_run_not_by_the_check(check, data: Path, caplog) -> None:
+    without_gt = {'datasets.val_real.dataroot': REMOVED, 'datasets.val_real.dataroot_lq': str(data / 'LR4x')}
+    assert check(without_gt) == []
+    assert caplog.text == ''

@@ -46,6 +46,27 @@ def test_unknown_arch_and_foreign_content_are_refused():
         from_official('EDSR', {})
     with pytest.raises(WeightsError, match='optimizer'):
         from_official('MSDTGP', {'optimizer': {}})
+    with pytest.raises(WeightsError, match='it holds 7'):
+        from_official('MSDTGP', {7: torch.zeros(1)})
+
+
+@pytest.mark.parametrize('checkpoint, message', [
+    ({'params': torch.zeros(1)}, 'net.pth: not a state dict, but a Tensor'),
+    ({'params_ema': {}}, 'net.pth: not a state dict of tensors: it holds params_ema'),
+    ({'params': {}}, 'net.pth: not a state dict of tensors: it holds nothing'),
+])
+def test_content_without_weights_is_refused_even_when_not_strict(net, checkpoint, message):
+    with pytest.raises(WeightsError) as caught:
+        load_into(net, checkpoint, 'net.pth', strict=False)
+    assert str(caught.value) == message
+
+
+def test_script_names_the_file_that_holds_no_weights(tmp_path):
+    torch.save({'a': torch.zeros(1)}, tmp_path / 'other.pth')
+    done = convert(tmp_path / 'other.pth', tmp_path / 'ours.pth')
+    assert done.returncode == 2
+    assert done.stderr == (f"error: {tmp_path / 'other.pth'}: these are not the weights of an MSDTGP: "
+                           "'feat0.conv.weight' is missing\n")
 
 
 def test_script_writes_what_pretrain_network_g_loads(net, tmp_path):

@@ -1,4 +1,4 @@
-"""The networks; importing this package registers every ``*_arch.py`` in the toolbox's ``ARCH_REGISTRY``."""
+"""The networks; importing this package registers them in the toolbox's ``ARCH_REGISTRY``."""
 
 from satvsr_plugin.archs.bicubic_arch import Bicubic
 from satvsr_plugin.archs.msdtgp_arch import MSDTGP

@@ -251,7 +251,9 @@ class MSDTGP(nn.Module):
     def _fuse_groups(self, aligned: Tensor) -> list[Tensor]:
         """Fuse (t-d, t, t+d) for d from the outermost pair inwards, and enlarge; each (b, c, s*h, s*w)."""
         b, middle = aligned.shape[0], self.num_frame // 2
-        groups = [aligned[:, [middle - d, middle, middle + d]].flatten(1, 2) for d in range(middle, 0, -1)]
+        frames = aligned.unbind(1)
+        groups = [torch.cat([frames[middle - d], frames[middle], frames[middle + d]], 1)
+                  for d in range(middle, 0, -1)]
         # The groups share their weights and do not depend on one another: one batch.
         return list(self.res_feat1(self.fusion1(torch.cat(groups))).split(b))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -9,6 +10,11 @@ import numpy as np
 
 from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import DataError
+
+if 'OPENCV_LOG_LEVEL' not in os.environ:
+    # OpenCV prints a line for every GeoTIFF tag that it does not know, at every frame; what is really wrong with an
+    # image the errors below say.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 IMAGE_SUFFIXES = ('.png', '.tif', '.tiff', '.bmp', '.jpg', '.jpeg')
 
@@ -59,9 +65,11 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     path = Path(path)
     image = image if image.ndim == 3 else image[..., None]
-    ok, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
-    if not ok:
-        raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}')
+    try:
+        _, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
+    except cv2.error as error:
+        raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}; '
+                        'images have 1, 3 or 4 bands') from error
     try:
         with written_beside(path) as partial:
             partial.write_bytes(encoded)

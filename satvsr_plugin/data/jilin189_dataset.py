@@ -33,8 +33,23 @@ from satvsr_plugin.data.pairs import open_pairs
 from satvsr_plugin.data.windows import window_indices
 
 
+class _PairedClips(Dataset):
+    """What both data sets have in common: checked clips, and an item for every centre frame."""
+
+    options_type: type[Jilin189TrainOptions] | type[Jilin189TestOptions]
+
+    def __init__(self, opt: dict[str, Any]) -> None:
+        self.opt = opt
+        self.options = parse_options(self.options_type, opt)
+        self.pairs, self.centres = open_pairs(self.options)
+        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+
 @DATASET_REGISTRY.register()
-class Jilin189Dataset(Dataset):
+class Jilin189Dataset(_PairedClips):
     """Training windows: every frame of every clip is the centre of one, cut to a random patch.
 
     Args:
@@ -49,15 +64,6 @@ class Jilin189Dataset(Dataset):
     """
 
     options_type = Jilin189TrainOptions
-
-    def __init__(self, opt: dict[str, Any]) -> None:
-        self.opt = opt
-        self.options = parse_options(Jilin189TrainOptions, opt)
-        self.pairs, self.centres = open_pairs(self.options)
-        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
-
-    def __len__(self) -> int:
-        return len(self.centres)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """A training sample; patch, flips, interval and direction of time are drawn anew at each call.
@@ -87,7 +93,7 @@ class Jilin189Dataset(Dataset):
 
 
 @DATASET_REGISTRY.register()
-class Jilin189TestDataset(Dataset):
+class Jilin189TestDataset(_PairedClips):
     """Test windows: every frame of every clip in full size, with or without GT.
 
     Args:
@@ -106,19 +112,13 @@ class Jilin189TestDataset(Dataset):
     options_type = Jilin189TestOptions
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        self.opt = opt
-        self.options = parse_options(Jilin189TestOptions, opt)
-        self.pairs, self.centres = open_pairs(self.options)
-        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
+        super().__init__(opt)
         if self.pairs.gt is None:
             logging.getLogger('basicsr').warning('Data set %s has no GT: frames are super-resolved, not scored.',
                                                  self.options.name)
         self.data_info = self._describe_items()
         self._window_clip = ''
         self._window: dict[int, torch.Tensor] = {}
-
-    def __len__(self) -> int:
-        return len(self.centres)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """A window round a frame of a clip.

@@ -53,6 +53,7 @@ class Jilin189Options(BaseModel):
     dataroot_lq: UserPath | None = Field(None, description='LR clips, instead of dataroot')
     meta_info_file: UserPath | None = Field(None, description='list of the centre frames to use, clip/frame.png or '
                                             'clip a line; all frames without it')
+    clips: list[str] | None = Field(None, min_length=1, description='names of the clips to use; all without it')
     num_frame: Positive = Field(5, description='frames in the temporal window, odd')
     padding: Padding = Field('center', description='what stands for a neighbour missing at a clip\'s end')
 
@@ -72,6 +73,12 @@ class Jilin189Options(BaseModel):
             raise ValueError(f'{num_frame} is even, but the centre frame needs as many neighbours before it as after '
                              'it; use an odd number')
         return num_frame
+
+    @model_validator(mode='after')
+    def _chooses_frames_once(self) -> Jilin189Options:
+        if self.clips and self.meta_info_file:
+            raise ValueError('give either clips or meta_info_file, not both')
+        return self
 
     @model_validator(mode='after')
     def _names_clips_once(self) -> Jilin189Options:

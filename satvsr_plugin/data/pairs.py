@@ -108,6 +108,10 @@ def open_pairs(options: Jilin189TrainOptions | Jilin189TestOptions) -> tuple[Cli
     if options.meta_info_file:
         chosen = read_frame_list(options.meta_info_file, lq)
         pairs.check(chosen, options.shortest_clip, options.smallest_gt)
+    elif options.clips:
+        raise_problems(str(lq.root), [f'clip {clip}: there is none' for clip in options.clips if clip not in lq.clips])
+        chosen = {clip: range(len(lq.clips[clip])) for clip in options.clips}
+        pairs.check(chosen, options.shortest_clip, options.smallest_gt)
     else:
         pairs.check(natural_order({*lq.clips, *(gt.clips if gt else ())}), options.shortest_clip, options.smallest_gt)
         chosen = {clip: range(len(frames)) for clip, frames in lq.clips.items()}

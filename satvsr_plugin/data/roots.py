@@ -9,8 +9,8 @@ from satvsr_plugin.data.jilin189_options import Jilin189Options
 from satvsr_plugin.errors import DataError
 
 # The authors' code calls the folders train and eval, the archives of the release training_set and test_set.
-TRAIN_FOLDERS = ('', 'train', 'training_set')
-TEST_FOLDERS = ('', 'eval', 'test_set')
+TRAIN_FOLDERS = ('', 'train', 'training_set', 'trainset/train', 'trainset/training_set')
+TEST_FOLDERS = ('', 'eval', 'test_set', 'testset/eval', 'testset/test_set')
 
 
 class Roots(NamedTuple):

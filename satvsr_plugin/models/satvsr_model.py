@@ -46,8 +46,10 @@ class SatVSRModel(VideoBaseModel):
         super().__init__(opt)
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
-        """As the toolbox, and data parallel between processes without GPUs too."""
-        if self.opt['dist'] and self.device.type == 'cpu' and any(p.requires_grad for p in net.parameters()):
+        """As the toolbox; besides, processes without GPUs, and networks such as ``Bicubic`` that have no weights."""
+        if self.opt['dist'] and not any(p.requires_grad for p in net.parameters()):
+            return net.to(self.device)  # nothing to keep equal between processes, and torch refuses to
+        if self.opt['dist'] and self.device.type == 'cpu':
             return DistributedDataParallel(net, find_unused_parameters=self.opt.get('find_unused_parameters', False))
         return super().model_to_device(net)
 

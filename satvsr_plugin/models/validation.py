@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from satvsr_plugin.data.image_io import write_image
+from satvsr_plugin.errors import DataError, SatVSRError
 from satvsr_plugin.models.scores import Scores
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ class Validation:
             if self.save_img:
                 write_image(self._picture_path(sample), to_integers(result, sample.get('bit_depth', 8)))
             if scoring:
-                gt = to_integers(to_hwc(sample['gt']), sample.get('bit_depth', 8))
-                scores.put(frame, [self._score(result, gt, metric) for metric in self.metrics.values()])
+                scores.put(frame, [score(result, sample, name, metric) for name, metric in self.metrics.items()])
         if not scoring:
             return None
         scores.gather()
@@ -64,19 +64,36 @@ class Validation:
         self.model.test()
         return to_hwc(self.model.output)
 
-    def _score(self, result: np.ndarray, gt: np.ndarray, metric: dict[str, Any]) -> float:
-        """Our metrics take floats and do the rounding; the toolbox's take 8-bit pictures. Both expect BGR."""
-        images = [result, gt]
-        if not getattr(METRIC_REGISTRY.get(metric['type']), 'takes_float', False):
-            images = [to_integers(result, 8), gt if gt.dtype == np.uint8 else (gt / 257 + 0.5).astype(np.uint8)]
-        img, img2 = (image[..., ::-1] if image.shape[2] == 3 else image for image in images)
-        return float(calculate_metric({'img': img, 'img2': img2}, metric))
-
     def _picture_path(self, sample: dict[str, Any]) -> Path:
         opt = self.model.opt
         label = self.current_iter if opt['is_train'] else self.val_opt.get('suffix') or opt['name']
         frame = Path(sample['lq_path']).stem
         return Path(opt['path']['visualization'], self.name, sample['folder'], f'{frame}_{label}.png')
+
+
+def score(result: np.ndarray, sample: dict[str, Any], name: str, metric: dict[str, Any]) -> float:
+    """Compare a result with its GT.
+
+    Args:
+        result: (h, w, c) floats, RGB.
+        sample: gives ``gt``, ``bit_depth`` and ``lq_path``.
+        name: what the option file calls the metric.
+        metric: its ``type`` and arguments.
+
+    Raises:
+        SatVSRError: the metric cannot score these pictures; names it and the frame.
+    """
+    gt = to_integers(to_hwc(sample['gt']), sample.get('bit_depth', 8))
+    # Our metrics take floats and do the rounding; the toolbox's take 8-bit pictures. Both expect BGR.
+    images = [result, gt]
+    if not getattr(METRIC_REGISTRY.get(metric['type']), 'takes_float', False):
+        images = [to_integers(result, 8), gt if gt.dtype == np.uint8 else (gt / 257 + 0.5).astype(np.uint8)]
+    img, img2 = (image[..., ::-1] if image.shape[2] == 3 else image for image in images)
+    try:
+        return float(calculate_metric({'img': img, 'img2': img2}, metric))
+    except Exception as error:  # a metric may be anybody's; the toolbox's NIQE raises LinAlgError on small pictures
+        kind = type(error) if isinstance(error, SatVSRError) else DataError
+        raise kind(f'metric {name} cannot score {sample["lq_path"]}: {error}') from error
 
 
 def to_hwc(image: Tensor) -> np.ndarray:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satvsr_plugin.ops.resize import cubic_kernel, mirrored
+from satvsr_plugin.ops.resize import cubic_kernel
 
 RADIUS = 2  # the cubic kernel reaches two LR pixels to each side
 
@@ -40,6 +40,6 @@ def _mirror_pad(x: Tensor) -> Tensor:
     """Mirror ``RADIUS`` pixels outwards at every border, the outermost one included."""
     for dim in (2, 3):
         size = x.shape[dim]
-        indices = mirrored(np.arange(-RADIUS, size + RADIUS), size)
-        x = x.index_select(dim, torch.from_numpy(indices).to(x.device))
+        position = torch.arange(-RADIUS, size + RADIUS, device=x.device) % (2 * size)
+        x = x.index_select(dim, torch.minimum(position, 2 * size - 1 - position))
     return x

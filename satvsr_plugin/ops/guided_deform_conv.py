@@ -9,7 +9,7 @@ from satvsr_plugin.ops.deform_conv import modulated_deform_conv2d, resolve_backe
 
 
 class GuidedDeformConv(nn.Module):
-    """Samples ``x`` at offsets that one convolution predicts from ``guide`` (MSDTGP, Fig. 3; EDVR's DCN pack).
+    """Samples ``x`` at offsets that one convolution predicts from ``guide`` (as MSDTGP and EDVR do).
 
     The state dict does not depend on the backend: ``weight``, ``bias``, ``conv_offset_mask.{weight,bias}``.
 

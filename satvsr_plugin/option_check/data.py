@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -12,10 +13,11 @@ from basicsr.utils.registry import DATASET_REGISTRY
 from pydantic import BaseModel
 
 from satvsr_plugin.errors import SatVSRError
-from satvsr_plugin.option_check.general import registered, section
+from satvsr_plugin.option_check.general import model_class, registered, section
 from satvsr_plugin.option_check.networks import network_argument
 from satvsr_plugin.option_check.schema import DatasetOptions, TrainDatasetOptions
 from satvsr_plugin.option_check.sentences import Problem, problems_of_section
+from satvsr_plugin.option_check.validation import score_problems
 
 
 def data_problems(opt: dict[str, Any], is_train: bool) -> Iterator[Problem]:
@@ -125,7 +127,9 @@ def _frame_problems(opt: dict[str, Any], options: dict[str, Any], declared: type
 
 def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str, Any], where: str) -> Iterator[Problem]:
     try:
-        dataset = dataset_class(options)
+        dataset = _build_quietly(dataset_class, options)
+        if options['phase'] != 'train' and hasattr(model_class(opt), 'val_options'):
+            yield from score_problems(opt, dataset)
     except SatVSRError as error:
         yield Problem(where, str(error))
         return
@@ -139,3 +143,13 @@ def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str,
         if windows < options['batch_size_per_gpu']:
             yield Problem(f'{where}.batch_size_per_gpu', f'is {options["batch_size_per_gpu"]}, but the data set has '
                                                          f'{windows} windows; lower it, or set dataset_enlarge_ratio')
+
+
+def _build_quietly(dataset_class: type, options: dict[str, Any]) -> Any:
+    """The data set without its warnings: the toolbox builds it again, and then they are shown."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        return dataset_class(options)
+    finally:
+        logging.disable(disabled)

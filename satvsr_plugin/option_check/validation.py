@@ -9,6 +9,8 @@ from basicsr.models.sr_model import SRModel
 from basicsr.models.video_base_model import VideoBaseModel
 from basicsr.utils.registry import METRIC_REGISTRY
 
+from satvsr_plugin.errors import SatVSRError
+from satvsr_plugin.models.validation import score, to_hwc
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_check.schema import ForeignValOptions
 from satvsr_plugin.option_check.sentences import Problem, describe, problems_of_call, problems_of_section
@@ -39,6 +41,25 @@ def val_problems(opt: dict[str, Any], is_train: bool, model: type | None) -> Ite
     best = val.get('best_metric')
     if declared and isinstance(best, str) and best not in metrics:
         yield Problem('val.best_metric', f'there is no metric {best}; {unknown_name(best, list(metrics))}')
+
+
+def score_problems(opt: dict[str, Any], dataset: Any) -> Iterator[Problem]:
+    """Whether the metrics can score the pictures of a data set: its first GT against itself.
+
+    Otherwise bands, sizes or values that do not suit a metric would end a training at its first validation.
+
+    Args:
+        opt: the options.
+        dataset: gives samples as ``Jilin189TestDataset`` does.
+    """
+    metrics = section(opt, 'val', 'metrics')
+    sound = [name for name in metrics if not list(_metric_problems(section(metrics, name), name))]
+    sample = dataset[0] if sound else {}
+    for name in sound if 'gt' in sample else ():
+        try:
+            score(to_hwc(sample['gt']), sample, name, metrics[name])
+        except SatVSRError as error:
+            yield Problem(f'val.metrics.{name}', str(error))
 
 
 def _toolbox_model_problems(val: dict[str, Any], is_train: bool, model: type) -> Iterator[Problem]:

@@ -20,7 +20,8 @@ from satvsr_plugin.errors import DataError, OptionError
 
 @pytest.mark.parametrize(('make', 'folder'), [
     (train_set, '.'), (train_set, 'train'), (train_set, 'training_set'),
-    (eval_set, '.'), (eval_set, 'eval'), (eval_set, 'test_set'),
+    (train_set, 'trainset/training_set'), (eval_set, '.'), (eval_set, 'eval'), (eval_set, 'test_set'),
+    (eval_set, 'testset/eval'),
 ])
 def test_layouts_of_the_release(make_pairs: MakePairs, tmp_path: Path, make: Any, folder: str) -> None:
     make_pairs(folder=folder)
@@ -52,6 +53,15 @@ def test_list_of_frames(make_pairs: MakePairs, tmp_path: Path) -> None:
     assert data.data_info['idx'][5:] == ['0/2', '1/2']
     # neighbours come from the whole clip
     assert torch.equal(data[6]['lq'], torch.stack([to_float(lr_frame(0, frame)) for frame in (2, 3, 4, 5, 6)]))
+
+
+def test_chosen_clips(make_pairs: MakePairs, tmp_path: Path) -> None:
+    root = make_pairs((7, 6, 5))
+    assert eval_set(root, clips=['002', '000']).data_info['folder'] == ['002'] * 5 + ['000'] * 7
+    with pytest.raises(DataError, match='clip 007: there is none'):
+        eval_set(root, clips=['000', '007'])
+    with pytest.raises(OptionError, match='either clips or meta_info_file'):
+        eval_set(root, clips=['000'], meta_info_file=str(tmp_path / 'list.txt'))
 
 
 def test_list_that_names_what_is_not_there(make_pairs: MakePairs, tmp_path: Path) -> None:

@@ -158,3 +158,9 @@ def test_weights_that_do_not_fit_are_explained_and_files_are_whole(tmp_path):
     opt['path']['pretrain_network_g'] = str(tmp_path / 'models/net_g_latest.pth')
     with pytest.raises(WeightsError, match='net_g_latest.pth: these weights do not fit MSDTGP'):
         SatVSRModel(opt)
+
+
+def test_a_network_without_weights_runs_in_several_processes(tmp_path):
+    opt = make_opt(tmp_path, is_train=False) | {'dist': True, 'network_g': {'type': 'Bicubic', 'scale': 2}}
+    model = SatVSRModel(opt)
+    assert type(model.net_g).__name__ == 'Bicubic'

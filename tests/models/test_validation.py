@@ -12,6 +12,7 @@ from models.model_options import make_opt
 
 from satvsr_plugin.archs import Bicubic
 from satvsr_plugin.data.image_io import read_image
+from satvsr_plugin.errors import DataError, OptionError
 from satvsr_plugin.metrics import satvsr_psnr
 from satvsr_plugin.models import SatVSRModel
 from satvsr_plugin.models.scores import Scores
@@ -136,3 +137,11 @@ def test_the_last_validation_is_not_repeated(model, tmp_path):
 @pytest.mark.parametrize('value, integer', [(-0.1, 0), (0.0, 0), (0.5 / 255, 1), (0.49 / 255, 0), (1.0, 255), (2, 255)])
 def test_pixels_are_clipped_and_rounded_half_up(value, integer):
     assert to_integers(np.float64([[[value]]]), 8).item() == integer
+
+
+def test_a_frame_that_a_metric_cannot_score_is_named(tmp_path):
+    metrics = {'tight': {'type': 'satvsr_psnr', 'crop_border': 8}, 'niqe': {'type': 'calculate_niqe', 'crop_border': 0}}
+    for name, error in (('tight', OptionError), ('niqe', DataError)):
+        model = SatVSRModel(make_opt(tmp_path, val={'metrics': {name: metrics[name]}}))
+        with pytest.raises(error, match=f'metric {name} cannot score 007/000.png: '):
+            validate(model, Clips('set', {'007': 1}))
