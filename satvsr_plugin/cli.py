@@ -52,15 +52,21 @@ def _train(args: argparse.Namespace) -> int:
     _prepare(args, is_train=True)
     from basicsr.train import train_pipeline
 
-    train_pipeline(os.getcwd())
-    return 0
+    return _run_pipeline(train_pipeline)
 
 
 def _test(args: argparse.Namespace) -> int:
     _prepare(args, is_train=False)
     from basicsr.test import test_pipeline
 
-    test_pipeline(os.getcwd())
+    return _run_pipeline(test_pipeline)
+
+
+def _run_pipeline(pipeline: Callable[[str], None]) -> int:
+    from satvsr_plugin.toolbox import end_processes
+
+    pipeline(os.getcwd())
+    end_processes()
     return 0
 
 

@@ -1,6 +1,7 @@
 """The only place that works round faults of BasicSR 1.4.2 on today's torch, torchvision and Python.
 
-Every function here names the fault, mends it from outside, and does nothing where the fault is gone.
+Every function here names the fault and mends it from outside. 1.4.2 is the toolbox's last release and the only one
+that setup.py allows; what has to do with torchvision and Python does nothing where the fault is gone.
 :func:`prepare_import` must run before BasicSR is imported, :func:`mend` after.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import importlib
 import importlib.util
 import logging
+import math
 import shutil
 import sys
 import types
@@ -33,6 +35,7 @@ def mend() -> None:
     _start_processes_without_gpu()
     _silence_false_warning()
     _pass_on_loader_errors()
+    _train_to_the_last_iteration()
 
 
 def _provide_functional_tensor() -> None:
@@ -127,6 +130,15 @@ def _start_processes_without_gpu() -> None:
     options.init_dist = init_dist
 
 
+def end_processes() -> None:
+    """The pipelines leave their group of processes open, and one that ends first takes the others down with it."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
 def _resume_with_the_kept_option_file() -> None:
     """``copy_opt_file`` fails where the option file is the copy that the experiment keeps, which it would replace."""
     from basicsr import train
@@ -138,6 +150,22 @@ def _resume_with_the_kept_option_file() -> None:
             copy(opt_file, experiments_root)
 
     train.copy_opt_file = copy_opt_file
+
+
+def _train_to_the_last_iteration() -> None:
+    """The training loop counts its epochs with the incomplete batch that the loader drops, and ends too early."""
+    from basicsr import train
+
+    create = train.create_train_val_dataloader
+
+    def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple:
+        train_loader, train_sampler, val_loaders, _, total_iters = create(opt, logger)
+        if len(train_loader) == 0:
+            raise OptionError(f'datasets.train: {len(train_loader.dataset)} windows make no batch for each of '
+                              f'{opt["world_size"]} processes; lower batch_size_per_gpu or set dataset_enlarge_ratio')
+        return train_loader, train_sampler, val_loaders, math.ceil(total_iters / len(train_loader)), total_iters
+
+    train.create_train_val_dataloader = create_train_val_dataloader
 
 
 def _silence_false_warning() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -56,6 +57,47 @@ def _our_key(arch: str, key: str) -> str:
     return key
 
 
+def arguments_of(arch: str, state_dict: Mapping[str, Tensor]) -> dict[str, int]:
+    """Read the arguments that shape a network back from its weights.
+
+    Args:
+        arch: name of the network in the registry, e.g. ``MSDTGP``.
+        state_dict: its weights, in our names.
+
+    Returns:
+        Those arguments that leave a trace in the weights (not ``residual``, ``init`` or ``dcn`` of MSDTGP).
+
+    Raises:
+        WeightsError: this is not a state dict of that network.
+    """
+    try:
+        return _ARGUMENTS[arch](state_dict)
+    except KeyError as error:
+        raise WeightsError(f'these are not the weights of {arch}: {error} is missing') from error
+
+
+def _msdtgp_arguments(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
+    num_base_feat, num_in_ch = state_dict['feat0.conv.weight'].shape[:2]
+    num_out_ch, num_stacked_feat = state_dict['output.conv.weight'].shape[:2]
+    num_feat = state_dict['feat_all.conv.weight'].shape[0]
+    num_offset_mask_ch = state_dict['alignment1.dcnpack.conv_offset_mask.bias'].shape[0]
+    kernel_size = state_dict['DBPN.up1.up_conv1.deconv.weight'].shape[-1]
+
+    def count(pattern: str) -> int:
+        return sum(re.fullmatch(pattern, key) is not None for key in state_dict)
+
+    return dict(
+        num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat, num_base_feat=num_base_feat,
+        num_frame=2 * (num_stacked_feat // num_feat) - 1, scale=kernel_size - 4,
+        num_extract_block=count(r'res_feat_ext\.\d+\.conv1\.weight'),
+        num_reconstruct_block=count(r'res_feat1\.\d+\.conv1\.weight'),
+        num_stage=count(r'DBPN\.up\d+\.up_conv1\.deconv\.weight'),
+        deformable_groups=num_offset_mask_ch // 27)  # 3x3 taps, each with dy, dx and a mask value
+
+
+_ARGUMENTS = {'MSDTGP': _msdtgp_arguments}
+
+
 def load_checkpoint(path: str | Path) -> dict:
     """Read a ``.pth`` file onto the CPU without running any code in it.
 
@@ -90,7 +132,7 @@ def save_checkpoint(path: str | Path, checkpoint: dict) -> None:
 
 
 def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param_key: str | None = 'params',
-              strict: bool = True) -> None:
+              strict: bool = True) -> tuple[str, list[str]]:
     """Load a checkpoint's weights into a network.
 
     Args:
@@ -100,10 +142,14 @@ def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param
         param_key: which state dict; one that is missing falls back to ``params``, then to the file's root.
         strict: whether every key must be on both sides. Otherwise tensors that do not fit are left out.
 
+    Returns:
+        Where in the file the weights were found, and what was left out, as lines to print.
+
     Raises:
-        WeightsError: keys are missing or left over, or shapes differ; lists them.
+        WeightsError: keys are missing or left over, or shapes differ; lists them. Without ``strict``: nothing fits.
     """
-    state = next((checkpoint[key] for key in (param_key, 'params') if key in checkpoint), checkpoint)
+    found = next((key for key in (param_key, 'params') if key in checkpoint), None)
+    state = checkpoint if found is None else checkpoint[found]
     try:
         _check_state_dict(state)
     except WeightsError as error:
@@ -115,7 +161,11 @@ def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param
                            '\nCheck the arguments of network_g (scale, num_feat, num_frame, ...), or convert an '
                            'original checkpoint with scripts/convert_weights.py')
     ours = net.state_dict()
-    net.load_state_dict({k: v for k, v in state.items() if k in ours and v.shape == ours[k].shape}, strict=strict)
+    fitting = {k: v for k, v in state.items() if k in ours and v.shape == ours[k].shape}
+    if ours and not fitting:
+        raise WeightsError(f'{path}: none of these weights fits {type(net).__name__}')
+    net.load_state_dict(fitting, strict=strict)
+    return found or 'the whole file', faults
 
 
 def compare_keys(net: torch.nn.Module, state_dict: Mapping[str, Tensor], show: int = 5) -> list[str]:

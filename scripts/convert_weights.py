@@ -11,7 +11,7 @@ from pathlib import Path
 
 from satvsr_plugin.archs import MSDTGP
 from satvsr_plugin.errors import WeightsError, run_main
-from satvsr_plugin.weights import compare_keys, from_official, load_checkpoint, save_checkpoint
+from satvsr_plugin.weights import arguments_of, compare_keys, from_official, load_checkpoint, save_checkpoint
 
 ARCHS = {'MSDTGP': MSDTGP}
 
@@ -29,7 +29,7 @@ def main() -> None:
     checkpoint = load_checkpoint(args.input)
     try:
         state_dict = from_official(args.arch, checkpoint)
-        arguments = ARCHS[args.arch].arguments_of(state_dict)
+        arguments = arguments_of(args.arch, state_dict)
     except WeightsError as error:
         raise WeightsError(f'{args.input}: {error}') from error
     faults = compare_keys(ARCHS[args.arch](**arguments), state_dict, show=20)

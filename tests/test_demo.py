@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 NAMES = ['002', '003', '004', '005', '006']  # frames of the user's clip need not start at 0
 
 needs_own_environment = pytest.mark.skipif(
-    Path(sys.prefix).resolve() != ROOT / '.venv', reason='needs the environment of scripts/setup_env.sh')
+    Path(sys.prefix).resolve() != (ROOT / '.venv').resolve(), reason='needs the environment of scripts/setup_env.sh')
 
 
 def run(*command: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:

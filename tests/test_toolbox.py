@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from satvsr_plugin.errors import DataError, WeightsError
+from satvsr_plugin.errors import DataError, OptionError, WeightsError
 from satvsr_plugin.toolbox import load_resume_state
 
 prefetch = importlib.import_module('basicsr.data.prefetch_dataloader')  # only now: satvsr_plugin mends the import
@@ -63,6 +64,27 @@ def test_the_option_file_that_an_experiment_keeps_may_be_given_again(tmp_path: P
     assert content.endswith('name: run\n')
     toolbox_train.copy_opt_file(str(kept), str(tmp_path / 'run'))
     assert kept.read_text() == content
+
+
+@pytest.mark.parametrize('windows, batch, iterations', [(12, 8, 10), (16, 8, 10), (300, 8, 1000)])
+def test_epochs_last_to_the_last_iteration(monkeypatch: pytest.MonkeyPatch, windows: int, batch: int,
+                                           iterations: int) -> None:
+    """The loader drops the incomplete batch; the toolbox counts it."""
+    opt = {'datasets': {'train': {'name': 'x', 'phase': 'train', 'batch_size_per_gpu': batch, 'num_worker_per_gpu': 0}},
+           'train': {'total_iter': iterations}, 'world_size': 1, 'rank': 0, 'num_gpu': 0, 'dist': False,
+           'manual_seed': 0}
+    monkeypatch.setattr(toolbox_train, 'build_dataset', lambda _opt: list(range(windows)))
+    loader, _, _, epochs, total = toolbox_train.create_train_val_dataloader(opt, logging.getLogger('test'))
+    assert total == iterations
+    assert (epochs - 1) * len(loader) < iterations <= epochs * len(loader)
+
+
+def test_no_batch_for_every_process_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    opt = {'datasets': {'train': {'name': 'x', 'phase': 'train', 'batch_size_per_gpu': 8, 'num_worker_per_gpu': 0}},
+           'train': {'total_iter': 5}, 'world_size': 4, 'rank': 0, 'num_gpu': 0, 'dist': True, 'manual_seed': 0}
+    monkeypatch.setattr(toolbox_train, 'build_dataset', lambda _opt: list(range(12)))
+    with pytest.raises(OptionError, match='12 windows make no batch for each of 4 processes'):
+        toolbox_train.create_train_val_dataloader(opt, logging.getLogger('test'))
 
 
 class _Frames(Dataset):

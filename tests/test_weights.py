@@ -13,7 +13,7 @@ import torch
 
 from satvsr_plugin.archs import MSDTGP
 from satvsr_plugin.errors import WeightsError
-from satvsr_plugin.weights import from_official, load_checkpoint, load_into, save_checkpoint
+from satvsr_plugin.weights import arguments_of, from_official, load_checkpoint, load_into, save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 TINY = dict(num_feat=8, num_base_feat=8, num_extract_block=1, num_reconstruct_block=1, num_stage=2,
@@ -23,6 +23,18 @@ TINY = dict(num_feat=8, num_base_feat=8, num_extract_block=1, num_reconstruct_bl
 @pytest.fixture
 def net() -> MSDTGP:
     return MSDTGP(scale=2, num_frame=3, **TINY)
+
+
+@pytest.mark.parametrize('arguments', [{}, {'scale': 8, 'num_frame': 7, 'num_in_ch': 4, 'num_out_ch': 1, **TINY}])
+def test_arguments_are_read_back_from_the_weights(arguments):
+    net = MSDTGP(**arguments)
+    twin = MSDTGP(**arguments_of('MSDTGP', net.state_dict()))
+    assert {k: v.shape for k, v in twin.state_dict().items()} == {k: v.shape for k, v in net.state_dict().items()}
+
+
+def test_foreign_weights_are_refused():
+    with pytest.raises(WeightsError, match='not the weights of MSDTGP: .feat0'):
+        arguments_of('MSDTGP', {'conv_first.weight': torch.zeros(1)})
 
 
 def convert(*arguments: object) -> subprocess.CompletedProcess:
@@ -65,7 +77,7 @@ def test_script_names_the_file_that_holds_no_weights(tmp_path):
     torch.save({'a': torch.zeros(1)}, tmp_path / 'other.pth')
     done = convert(tmp_path / 'other.pth', tmp_path / 'ours.pth')
     assert done.returncode == 2
-    assert done.stderr == (f"error: {tmp_path / 'other.pth'}: these are not the weights of an MSDTGP: "
+    assert done.stderr == (f"error: {tmp_path / 'other.pth'}: these are not the weights of MSDTGP: "
                            "'feat0.conv.weight' is missing\n")
 
 
@@ -124,9 +136,15 @@ def test_weights_of_another_size_are_explained(net):
     with pytest.raises(WeightsError, match=r'of another shape: DBPN\.up1.*needs \(8, 8, 6, 6\)'):
         load_into(net, {'params': other.state_dict()}, 'x4.pth')
     before = net.feat0.conv.weight.clone()
-    load_into(net, {'params': other.state_dict()}, 'x4.pth', strict=False)
+    key, left_out = load_into(net, {'params': other.state_dict()}, 'x4.pth', strict=False)
+    assert key == 'params' and left_out[0].startswith('11 of another shape')
     assert torch.equal(net.feat0.conv.weight, other.feat0.conv.weight)
     assert not torch.equal(net.feat0.conv.weight, before)
+
+
+def test_weights_of_which_nothing_fits_are_refused_even_if_not_strict(net):
+    with pytest.raises(WeightsError, match='edsr.pth: none of these weights fits MSDTGP'):
+        load_into(net, {'params': {'conv_first.weight': torch.zeros(1)}}, 'edsr.pth', strict=False)
 
 
 def test_ema_weights_are_chosen_by_key_and_fall_back_to_params(net):

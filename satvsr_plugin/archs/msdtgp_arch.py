@@ -10,8 +10,6 @@ between LR and HR. Attribute names follow the published checkpoint.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satvsr_plugin.archs.blocks import ConvBlock, DeconvBlock, DownUnit, UpUnit, res_blocks, scale_geometry
-from satvsr_plugin.errors import OptionError, WeightsError
+from satvsr_plugin.errors import OptionError
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
 
@@ -150,39 +148,6 @@ class MSDTGP(nn.Module):
         self.output = ConvBlock((num_frame // 2 + 1) * num_feat, num_out_ch, act=False)
         self.upsample = BicubicUpsample(scale) if residual == 'bicubic' else None
         self._initialise(init)
-
-    @staticmethod
-    def arguments_of(state_dict: Mapping[str, Tensor]) -> dict[str, int]:
-        """Read the arguments that shape the network back from its weights.
-
-        Args:
-            state_dict: weights of any MSDTGP, in our names.
-
-        Returns:
-            All arguments but ``residual``, ``init`` and ``dcn``, which leave no trace in the weights.
-
-        Raises:
-            WeightsError: this is not a state dict of MSDTGP.
-        """
-        try:
-            num_base_feat, num_in_ch = state_dict['feat0.conv.weight'].shape[:2]
-            num_out_ch, num_stacked_feat = state_dict['output.conv.weight'].shape[:2]
-            num_feat = state_dict['feat_all.conv.weight'].shape[0]
-            num_offset_mask_ch = state_dict['alignment1.dcnpack.conv_offset_mask.bias'].shape[0]
-            kernel_size = state_dict['DBPN.up1.up_conv1.deconv.weight'].shape[-1]
-        except KeyError as error:
-            raise WeightsError(f'these are not the weights of an MSDTGP: {error} is missing') from error
-
-        def count(pattern: str) -> int:
-            return len({key for key in state_dict if re.fullmatch(pattern, key)})
-
-        return dict(
-            num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat, num_base_feat=num_base_feat,
-            num_frame=2 * (num_stacked_feat // num_feat) - 1, scale=kernel_size - 4,
-            num_extract_block=count(r'res_feat_ext\.\d+\.conv1\.weight'),
-            num_reconstruct_block=count(r'res_feat1\.\d+\.conv1\.weight'),
-            num_stage=count(r'DBPN\.up\d+\.up_conv1\.deconv\.weight'),
-            deformable_groups=num_offset_mask_ch // 27)  # 3x3 taps, each with dy, dx and a mask value
 
     @staticmethod
     def _check(num_in_ch: int, num_out_ch: int, num_feat: int, num_frame: int, scale: int, deformable_groups: int,

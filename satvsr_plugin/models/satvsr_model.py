@@ -43,6 +43,7 @@ class SatVSRModel(VideoBaseModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         self.validated: dict[str, int | str] = {}  # validation set: iteration
         self.best_metric_results: dict[str, dict] = {}
+        self.val_opt = ValOptions.model_validate(opt.get('val') or {})
         super().__init__(opt)
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
@@ -62,15 +63,15 @@ class SatVSRModel(VideoBaseModel):
         self.offset_watch = OffsetWatch(self.get_bare_model(self.net_g))
 
     def setup_optimizers(self) -> None:
-        """One group of parameters, or two when the layers that predict offsets learn at a rate of their own."""
+        """Two groups of parameters: layers that predict deformable offsets learn at a rate of their own."""
         optim_opt = dict(self.opt['train']['optim_g'])
         optim_type = optim_opt.pop('type')
         named = [(name, p) for name, p in self.net_g.named_parameters() if p.requires_grad]
         offsets = [p for name, p in named if 'conv_offset' in name]
         others = [p for name, p in named if 'conv_offset' not in name]
-        groups: list[dict[str, Any]] = [{'params': others + offsets}]
-        if offsets and self.train_opt.dcn_offset_lr_mul != 1:
-            groups = [{'params': others}, {'params': offsets, 'lr': optim_opt['lr'] * self.train_opt.dcn_offset_lr_mul}]
+        groups: list[dict[str, Any]] = [{'params': others}]
+        if offsets:
+            groups.append({'params': offsets, 'lr': optim_opt['lr'] * self.train_opt.dcn_offset_lr_mul})
         self.optimizer_g = self.get_optimizer(optim_type, groups, **optim_opt)
         self.optimizers.append(self.optimizer_g)
 
@@ -78,7 +79,7 @@ class SatVSRModel(VideoBaseModel):
         """One step on ``self.lq`` (b, t, c, h, w) and ``self.gt`` (b, c, s*h, s*w).
 
         Raises:
-            TrainingError: the loss is not a finite number.
+            TrainingError: the loss or the gradient is not a finite number; the weights are as they were.
         """
         self.offset_watch.active = current_iter % self.opt['logger']['print_freq'] == 0
         self.optimizer_g.zero_grad()
@@ -86,11 +87,12 @@ class SatVSRModel(VideoBaseModel):
             self.output = self.net_g(self.lq)
         losses = self._losses(self.output.float())
         total = sum(losses.values())
-        self._stop_unless_finite(total, current_iter)
+        self._stop_unless_finite('loss', total, current_iter)
         self.scaler.scale(total).backward()
-        if self.train_opt.grad_clip_norm is not None:
-            self.scaler.unscale_(self.optimizer_g)
-            nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm)
+        self.scaler.unscale_(self.optimizer_g)
+        norm = nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm or math.inf)
+        if not self.scaler.is_enabled():  # the scaler leaves out such a step, and lowers its scale
+            self._stop_unless_finite('norm of the gradient', norm, current_iter)
         self.scaler.step(self.optimizer_g)
         self.scaler.update()
         self.offset_watch.active = False
@@ -110,15 +112,14 @@ class SatVSRModel(VideoBaseModel):
             losses.update((k, v) for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None)
         return losses
 
-    def _stop_unless_finite(self, loss: Tensor, current_iter: int) -> None:
-        value = loss.item()
-        if math.isfinite(value):
-            return
-        raise TrainingError(
-            f'the loss is {value} at iteration {current_iter}; the run stops before the weights are spoilt. '
-            f'The last checkpoint is in {self.opt["path"]["models"]}. Lower train.optim_g.lr, set '
-            'train.grad_clip_norm (e.g. 0.5), use amp: bf16 or none instead of fp16, or init: zero_offset, and go '
-            'on with --auto_resume.')
+    def _stop_unless_finite(self, name: str, tensor: Tensor, current_iter: int) -> None:
+        value = tensor.item()
+        if not math.isfinite(value):
+            raise TrainingError(
+                f'the {name} is {value} at iteration {current_iter}; the run stops before the weights are spoilt. '
+                f'The last checkpoint is in {self.opt["path"]["models"]}. Lower train.optim_g.lr, set '
+                'train.grad_clip_norm (e.g. 0.5) or use amp: bf16 or none instead of fp16, and go on with '
+                '--auto_resume; or start anew with init: zero_offset.')
 
     # ------------------------------------------------------------------------------------- validation and test
     def test(self) -> None:
@@ -146,10 +147,12 @@ class SatVSRModel(VideoBaseModel):
 
     def _keep_best(self, dataset: str, average: dict[str, float], current_iter: int | str) -> None:
         """Update the best values; ``net_g_best.pth`` follows one metric on the validation set that came first."""
+        if set(self.best_metric_results.get(dataset, {})) != set(average):
+            self.best_metric_results.pop(dataset, None)  # other metrics than before resuming: compare anew
         self._initialize_best_metric_results(dataset)
         for metric, value in average.items():
             self._update_best_metric_result(dataset, metric, value, current_iter)
-        leading = self.opt['val'].get('best_metric') or next(iter(average))
+        leading = self.val_opt.best_metric or next(iter(average))
         first = next(iter(self.best_metric_results))
         if self.is_train and dataset == first and self.best_metric_results[dataset][leading]['iter'] == current_iter:
             self._save_networks('best')
@@ -176,8 +179,10 @@ class SatVSRModel(VideoBaseModel):
             WeightsError: the file cannot be read or does not fit; lists the keys.
         """
         bare = self.get_bare_model(net)
-        load_into(bare, load_checkpoint(load_path), load_path, param_key, strict)
-        get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {param_key}')
+        key, left_out = load_into(bare, load_checkpoint(load_path), load_path, param_key, strict)
+        get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {key}')
+        for fault in left_out:
+            get_root_logger().warning(f'{load_path}, not loaded: {fault}')
 
     def save(self, epoch: int, current_iter: int) -> None:
         self._save_networks('latest' if current_iter == -1 else current_iter)
@@ -206,9 +211,15 @@ class SatVSRModel(VideoBaseModel):
         })
 
     def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Go on from a training state; the schedule itself is the option file's, which may have been extended."""
+        """Go on from a training state; rates and schedule are the option file's, which may have been changed."""
         for scheduler, state in zip(self.schedulers, resume_state['schedulers'], strict=True):
             state.update({key: value for key, value in scheduler.state_dict().items() if key not in PROGRESS_KEYS})
+        rates = self._get_init_lr()
         super().resume_training(resume_state)
-        self.scaler.load_state_dict(resume_state['scaler'])
-        self.best_metric_results = resume_state['best_metric_results']
+        for optimizer, initial_rates in zip(self.optimizers, rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, initial_rates, strict=True):
+                group['lr'] *= rate / group['initial_lr']
+                group['initial_lr'] = rate
+        if self.scaler.is_enabled() and resume_state.get('scaler'):
+            self.scaler.load_state_dict(resume_state['scaler'])
+        self.best_metric_results = resume_state.get('best_metric_results', {})

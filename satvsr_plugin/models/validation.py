@@ -36,8 +36,8 @@ class Validation:
         self.name: str = dataset.opt['name']
         self.current_iter = current_iter
         self.save_img = save_img
-        self.val_opt: dict[str, Any] = model.opt['val']
-        self.metrics: dict[str, dict] = self.val_opt.get('metrics') or {}
+        self.val_opt = model.val_opt
+        self.metrics = self.val_opt.metrics or {}
 
     def run(self) -> Scores | None:
         """Returns the scores of all frames; None where no metric was asked for or the data set has no GT."""
@@ -46,7 +46,7 @@ class Validation:
         scores = Scores(self.dataset.data_info['folder'], list(self.metrics), self.model.device)
         scoring = bool(self.metrics) and bool(self.dataset.data_info.get('gt_path'))
         frames = range(count * rank // world_size, count * (rank + 1) // world_size)
-        show = rank == 0 and self.val_opt.get('pbar', True)
+        show = rank == 0 and self.val_opt.pbar
         for frame in tqdm(frames, desc=self.name, unit='frame', disable=None if show else True):
             sample = self.dataset[frame]
             result = self._super_resolve(sample['lq'])
@@ -66,7 +66,7 @@ class Validation:
 
     def _picture_path(self, sample: dict[str, Any]) -> Path:
         opt = self.model.opt
-        label = self.current_iter if opt['is_train'] else self.val_opt.get('suffix') or opt['name']
+        label = self.current_iter if opt['is_train'] else self.val_opt.suffix or opt['name']
         frame = Path(sample['lq_path']).stem
         return Path(opt['path']['visualization'], self.name, sample['folder'], f'{frame}_{label}.png')
 

@@ -23,12 +23,12 @@ MEND_MMCV = 'run "bash scripts/setup_env.sh --force", or "basicsr doctor" to see
 @cache
 def mmcv_fault() -> str | None:
     """Why mmcv's compiled operator cannot be used on this machine; None when it can."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    pixel = torch.ones(1, 1, 1, 1, device=device)
     try:
-        from mmcv.ops import get_compiling_cuda_version
-    except Exception as error:  # mmcv missing, built without ops, or built against another torch
-        return f'mmcv has no working compiled operators ({error})'
-    if torch.cuda.is_available() and get_compiling_cuda_version() == 'not available':
-        return 'there is a GPU, but mmcv was compiled for CPUs only'
+        _mmcv_forward(pixel, torch.zeros(1, 2, 1, 1, device=device), pixel, pixel, pixel.flatten(), 0, 1).item()
+    except Exception as error:  # missing, built without operators, for another torch, or not for this GPU
+        return f'mmcv has no compiled operator that works on this {"GPU" if device == "cuda" else "CPU"} ({error})'
     return None
 
 

@@ -8,7 +8,7 @@ import torch
 from golden.weights import FOLDER, golden_state_dict
 
 from satvsr_plugin.archs import MSDTGP, Bicubic
-from satvsr_plugin.errors import OptionError, WeightsError
+from satvsr_plugin.errors import OptionError
 from satvsr_plugin.weights import from_official
 
 TINY = dict(num_feat=8, num_base_feat=8, num_extract_block=1, num_reconstruct_block=1, num_stage=2,
@@ -93,18 +93,6 @@ def test_wrong_number_of_frames_is_refused():
         MSDTGP(**TINY)(torch.rand(1, 3, 3, 6, 6))
 
 
-@pytest.mark.parametrize('arguments', [{}, {'scale': 8, 'num_frame': 7, 'num_in_ch': 4, 'num_out_ch': 1, **TINY}])
-def test_arguments_are_read_back_from_the_weights(arguments):
-    net = MSDTGP(**arguments)
-    twin = MSDTGP(**MSDTGP.arguments_of(net.state_dict()))
-    assert {k: v.shape for k, v in twin.state_dict().items()} == {k: v.shape for k, v in net.state_dict().items()}
-
-
-def test_foreign_weights_are_refused():
-    with pytest.raises(WeightsError, match='not the weights of an MSDTGP'):
-        MSDTGP.arguments_of({'conv_first.weight': torch.zeros(1)})
-
-
 def test_compiles_and_exports_as_one_graph():
     torch.manual_seed(0)
     net = MSDTGP(residual='bicubic', init='zero_offset', **TINY).eval()
@@ -114,3 +102,13 @@ def test_compiles_and_exports_as_one_graph():
         expected = net(x)
         torch.testing.assert_close(torch.compile(net, fullgraph=True, backend='aot_eager')(x), expected)
         torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), expected)
+
+
+def test_one_exported_graph_serves_all_sizes():
+    torch.manual_seed(0)
+    net = MSDTGP(residual='bicubic', **TINY).eval()
+    sizes = {'x': {3: torch.export.Dim('h', min=4, max=64), 4: torch.export.Dim('w', min=4, max=64)}}
+    exported = torch.export.export(net, (torch.rand(1, 5, 3, 8, 12),), dynamic_shapes=sizes).module()
+    x = torch.rand(1, 5, 3, 11, 6)
+    with torch.no_grad():
+        torch.testing.assert_close(exported(x), net(x))

@@ -128,6 +128,16 @@ def test_several_sets_are_kept_apart_and_the_first_chooses_the_best(model, tmp_p
     assert [row['iter'] for row in rows_of(tmp_path / 'metrics_first.csv')] == ['1', '1', '2', '2']
 
 
+def test_scores_go_to_tensorboard(model):
+    scalars: dict[str, tuple[float, int]] = {}
+    board = SimpleNamespace(add_scalar=lambda name, value, step: scalars.update({name: (value, step)}))
+    dataset = Clips('set', {'000': 1, '001': 1})
+    model.validation(SimpleNamespace(dataset=dataset), 7, board, False)
+    assert {name for name in scalars if 'psnr' in name} == {
+        'metrics/set/psnr', 'metrics/set/psnr/000', 'metrics/set/psnr/001'}
+    assert scalars['metrics/set/psnr/001'] == (pytest.approx(expected_psnr(dataset, 1), abs=1e-4), 7)
+
+
 def test_the_last_validation_is_not_repeated(model, tmp_path):
     validate(model, Clips('set', {'000': 1}), 10)
     validate(model, Clips('set', {'000': 1}), 11)  # how the toolbox's loop counts after its end

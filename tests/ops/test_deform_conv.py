@@ -74,7 +74,10 @@ def test_autocast_samples_at_float32_coordinates(backend, dtype):
     one = torch.ones(1, 1, 1, 1)
     with torch.autocast('cpu', dtype=dtype):
         out = modulated_deform_conv2d(ramp, offset, torch.ones(1, 1, 4, 640), one, torch.zeros(1), 0, 1, backend)
-    assert out.dtype == torch.float32
+        half = modulated_deform_conv2d(ramp.clamp(max=2).to(dtype), offset, torch.ones(1, 1, 4, 640), one,
+                                       torch.zeros(1), 0, 1, backend)
+    assert (out.dtype, half.dtype) == (torch.float32, dtype)
+    assert (half[..., 2:-1] == 2).all()
     torch.testing.assert_close(out[0, 0, 0, :-1], torch.arange(639.0) + 0.3, atol=1e-3, rtol=0)
 
 
@@ -83,12 +86,15 @@ def test_module_predicts_offsets_in_float32_under_autocast(dtype):
     torch.manual_seed(0)
     layer = GuidedDeformConv(8, 8, deformable_groups=2)
     torch.nn.init.normal_(layer.conv_offset_mask.weight, std=0.2)
+    seen = []
+    layer.conv_offset_mask.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
     x, guide = torch.randn(2, 1, 8, 9, 9).to(dtype).float()
     expected = layer(x, guide)
     with torch.autocast('cpu', dtype=dtype):
         out = layer(x.to(dtype), guide.to(dtype))
     assert out.dtype == dtype
-    torch.testing.assert_close(out.float(), expected, atol=0.02, rtol=0.02)
+    torch.testing.assert_close(seen[1], seen[0])  # in float32 to the last digits
+    torch.testing.assert_close(out, expected.to(dtype))
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
