@@ -6,14 +6,14 @@ usage() {
   cat <<'TEXT'
 usage: bash scripts/demo.sh [--stills FOLDER] [--clip FOLDER] [--output FOLDER] [--iterations N] [--seed N]
 
-Without options: draws satellite scenes, trains for a few minutes on two cores, and tests on clips held out.
+Without options: draws satellite scenes, trains for seven minutes on two cores, and tests on clips held out.
 
   --stills FOLDER   train on clips simulated from these pictures (about 1 m a pixel) instead of drawn scenes;
-                    trains longer, up to 40 minutes on two cores
+                    trains longer, 35 minutes on two cores
   --clip FOLDER     also test on a real clip: FOLDER/GT/<clip>/<frame>.png and, if there, FOLDER/LR4x/<clip>/...
                     (made from GT as the authors of Jilin-189 made theirs where it is missing)
   --output FOLDER   where everything goes (default: demo_output beside this project's README)
-  --iterations N    training iterations (default: 400 for drawn scenes, 2400 for stills)
+  --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills)
   --seed N          seed of the simulation (default: 0)
   --clips N, --test-clips N, --frames N, --size PX   the simulated data set (size is that of GT)
 TEXT
@@ -39,7 +39,7 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$stills" ] || [ -d "$stills" ] || fail "--stills $stills: no such folder"
 [ -z "$clip" ] || [ -d "$clip/GT" ] || fail "--clip $clip: has no folder GT with clips in it"
-iterations=${iterations:-$([ -n "$stills" ] && echo 2400 || echo 400)}
+iterations=${iterations:-$([ -n "$stills" ] && echo 1800 || echo 400)}
 clips=${clips:-$([ -n "$stills" ] && echo 160 || echo 48)}
 [[ $iterations =~ ^[1-9][0-9]*$ ]] || fail "--iterations $iterations: not a positive number"
 

@@ -18,8 +18,8 @@ torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 @pytest.fixture(scope='session')
 def shared_dir() -> Path:
-    """The folder with golden values and real frames: ``$SATVSR_SHARED``, or ``shared`` beside the checkout."""
+    """The folder with real frames: ``$SATVSR_SHARED``, or ``shared`` beside the checkout."""
     folder = Path(os.environ.get('SATVSR_SHARED', PROJECT.parent / 'shared'))
     if not folder.is_dir():
-        pytest.skip('needs ../shared/: golden values and real frames beside the checkout (or SATVSR_SHARED=FOLDER)')
+        pytest.skip('needs ../shared/: real frames beside the checkout (or SATVSR_SHARED=FOLDER)')
     return folder

@@ -83,3 +83,7 @@ def test_command_exists_and_parses(command, monkeypatch):
 @pytest.mark.parametrize('link', sorted(set(re.findall(r'\]\(([^)#]+)\)', README))))
 def test_linked_files_exist(link):
     assert link.startswith('https://') or (ROOT / link).exists()
+
+
+def test_nothing_is_left_to_be_filled_in():
+    assert not re.search(r'@[A-Z]{3,}@|\bTBD\b', README)
