@@ -38,7 +38,8 @@ def draw_figure(scene: Scene, crop: Crop) -> np.ndarray:
         for name, image in images.items()
     ]
     grid = _grid(tiles, rows=1 if len(tiles) <= 3 else 2)
-    title = [f'clip {scene.clip}, frame {scene.frame}', '' if scene.gt is None else 'dB: PSNR of the whole frame']
+    title = [f'clip {scene.clip}, frame {scene.frame}',
+             '' if scene.gt is None else f'dB: PSNR ({_color(scene.gt)}) of the whole frame']
     overview = _overview(_displayable(whole, peak), crop, grid.shape[0] - len(title) * _LINE)
     figure = np.hstack([_with_caption(overview, title), _blank(grid.shape[0], _GAP), grid])
     return cv2.copyMakeBorder(figure, _GAP, _GAP, _GAP, _GAP, cv2.BORDER_CONSTANT, value=_WHITE)
@@ -48,10 +49,14 @@ def _psnr(scene: Scene, name: str) -> str:
     if scene.gt is None or name not in scene.pictures:
         return ''
     picture, gt = scene.pictures[name], scene.gt
-    bands = gt.shape[2]
-    if bands == 3:
+    if gt.shape[2] == 3:
         picture, gt = picture[..., ::-1], gt[..., ::-1]  # the metric expects BGR
-    return f'{satvsr_psnr(picture, gt, color="y" if bands in (1, 3) else "rgb"):.2f} dB'
+    return f'{satvsr_psnr(picture, gt, color="y" if _color(gt) == "Y" else "rgb"):.2f} dB'
+
+
+def _color(gt: np.ndarray) -> str:
+    """What the PSNR is of: Y, as published, where the bands have one."""
+    return 'Y' if gt.shape[2] in (1, 3) else 'all bands'
 
 
 def _displayable(image: np.ndarray, peak: int) -> np.ndarray:

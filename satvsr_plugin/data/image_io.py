@@ -66,10 +66,12 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     path = Path(path)
     image = image if image.ndim == 3 else image[..., None]
     try:
-        _, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
-    except cv2.error as error:
+        ok, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
+    except cv2.error:  # e.g. of two bands; other faults make ok false
+        ok = False
+    if not ok:
         raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}; '
-                        'images have 1, 3 or 4 bands') from error
+                        'PNG and TIFF take 1, 3 or 4 bands of 8 or 16 bit')
     try:
         with written_beside(path) as partial:
             partial.write_bytes(encoded)

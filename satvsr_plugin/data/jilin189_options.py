@@ -10,16 +10,15 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
 from satvsr_plugin.data.clips import Backend
 from satvsr_plugin.data.windows import Padding, window_length
 from satvsr_plugin.errors import OptionError
+from satvsr_plugin.option_sentences import problems_of_section
 
 
 def _to_path(value: object) -> object:
@@ -150,15 +149,8 @@ def parse_options(options_type: type[Options], opt: dict[str, Any]) -> Options:
     Raises:
         OptionError: lists every option that is unknown, missing or wrong.
     """
-    try:
-        return options_type.model_validate(opt)
-    except ValidationError as error:
-        lines = [f'  - {_describe(fault)}' for fault in error.errors()]
-        raise OptionError('\n'.join([f'data set {opt.get("name", "without name")}:', *lines])) from None
-
-
-def _describe(fault: ErrorDetails) -> str:
-    """One fault in words: option and reason."""
-    own = fault.get('ctx', {}).get('error')  # raised by a validator above
-    words = {'missing': 'missing; add it', 'extra_forbidden': 'unknown option'}.get(fault['type'], fault['msg'])
-    return ': '.join(filter(None, ['.'.join(map(str, fault['loc'])), str(own or words)]))
+    problems = problems_of_section(options_type, opt)
+    if problems:
+        lines = [f'  - {": ".join(filter(None, problem))}' for problem in problems]
+        raise OptionError('\n'.join([f'data set {opt.get("name", "without name")}:', *lines]))
+    return options_type.model_validate(opt)

@@ -16,8 +16,8 @@ from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import model_class, registered, section
 from satvsr_plugin.option_check.networks import network_argument
 from satvsr_plugin.option_check.schema import DatasetOptions, TrainDatasetOptions
-from satvsr_plugin.option_check.sentences import Problem, problems_of_section
 from satvsr_plugin.option_check.validation import score_problems
+from satvsr_plugin.option_sentences import Problem, problems_of_section
 
 
 def data_problems(opt: dict[str, Any], is_train: bool) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import torch
 from basicsr.utils.registry import MODEL_REGISTRY, Registry
 
 from satvsr_plugin.option_check.schema import EvalFileOptions, TrainFileOptions
-from satvsr_plugin.option_check.sentences import Problem, describe, problems_of_section
+from satvsr_plugin.option_sentences import Problem, describe, problems_of_section
 from satvsr_plugin.options import unknown_name
 
 

@@ -10,7 +10,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 
 from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import registered, section
-from satvsr_plugin.option_check.sentences import Problem, problems_of_call
+from satvsr_plugin.option_sentences import Problem, problems_of_call
 
 
 def network_problems(opt: dict[str, Any]) -> Iterator[Problem]:

@@ -10,9 +10,10 @@ from basicsr.utils.registry import LOSS_REGISTRY
 
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_check.schema import SCHEDULERS, ForeignTrainOptions, OptimizerOptions
-from satvsr_plugin.option_check.sentences import Problem, problems_of_call, problems_of_section
+from satvsr_plugin.option_sentences import Problem, problems_of_call, problems_of_section
 from satvsr_plugin.options import unknown_name
 
+_OPTIMIZERS = ('Adam',)  # the toolbox builds no other
 _LOSSES = ('pixel_opt', 'perceptual_opt', 'gan_opt', 'ldl_opt', 'feature_matching_opt')  # of the toolbox's models
 
 
@@ -21,8 +22,7 @@ def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]
 
     Args:
         opt: the options.
-        model: the class of ``model_type``; ``train_options`` (a pydantic model) declares its options and
-            ``optimizer_types`` the optimizers of ``torch.optim`` that it builds (the toolbox: Adam only).
+        model: the class of ``model_type``; ``train_options`` (a pydantic model) declares its options.
     """
     train = section(opt, 'train')
     if not train:
@@ -30,8 +30,7 @@ def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]
     yield from problems_of_section(getattr(model, 'train_options', ForeignTrainOptions), train, 'train')
     for key in train:
         if str(key).startswith('optim_') and section(train, key):
-            known = getattr(model, 'optimizer_types', ('Adam',))
-            yield from _optimizer_problems(section(train, key), known, f'train.{key}')
+            yield from _optimizer_problems(section(train, key), f'train.{key}')
     if section(train, 'scheduler'):
         yield from _scheduler_problems(section(train, 'scheduler'), train.get('total_iter'))
     losses = [key for key in _LOSSES if section(train, key)]
@@ -41,14 +40,14 @@ def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]
         yield from _loss_problems(section(train, key), f'train.{key}')
 
 
-def _optimizer_problems(options: dict[str, Any], known: tuple[str, ...], where: str) -> Iterator[Problem]:
+def _optimizer_problems(options: dict[str, Any], where: str) -> Iterator[Problem]:
     problems = problems_of_section(OptimizerOptions, options, where)
     name = options.get('type')
-    if name in known:
+    if name in _OPTIMIZERS:
         arguments = {key: value for key, value in options.items() if key not in OptimizerOptions.model_fields}
         problems += problems_of_call(getattr(torch.optim, name), arguments, where, filled=('params',))
     elif isinstance(name, str):
-        problems.append(Problem(f'{where}.type', f'{name} cannot be used; {unknown_name(name, known)}'))
+        problems.append(Problem(f'{where}.type', f'{name} cannot be used; {unknown_name(name, _OPTIMIZERS)}'))
     yield from problems
 
 

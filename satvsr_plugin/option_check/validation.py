@@ -13,7 +13,7 @@ from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.models.validation import score, to_hwc
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_check.schema import ForeignValOptions
-from satvsr_plugin.option_check.sentences import Problem, describe, problems_of_call, problems_of_section
+from satvsr_plugin.option_sentences import Problem, describe, problems_of_call, problems_of_section
 from satvsr_plugin.options import unknown_name
 
 

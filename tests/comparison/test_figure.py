@@ -97,7 +97,7 @@ def test_captions(monkeypatch: pytest.MonkeyPatch) -> None:
     red_is_wrong[..., 0] += 10  # Y moves by 10 * 65.481 / 255
     draw_figure(Scene('007', '31', {'base': red_is_wrong, 'net': gt}, gt), Crop(0, 0, 32))
     assert [text for text in drawn if text] == [
-        'base', '39.94 dB', 'net', 'inf dB', 'GT', 'clip 007, frame 31', 'dB: PSNR of the whole frame',
+        'base', '39.94 dB', 'net', 'inf dB', 'GT', 'clip 007, frame 31', 'dB: PSNR (Y) of the whole frame',
     ]  # fmt: skip
     drawn.clear()
     draw_figure(Scene('007', '31', {'base': red_is_wrong, 'net': gt}, None), Crop(0, 0, 32))

@@ -179,14 +179,14 @@ def test_bad_frames_are_named_when_read(make_pairs: MakePairs, spoil: Any, messa
 @pytest.mark.parametrize(('options', 'message'), [
     ({'num_frame': 4}, 'num_frame: 4 is even'),
     ({'gt_size': 30}, 'gt_size: 30 is not a multiple of scale 4; use 28'),
-    ({'gt_sise': 32}, 'gt_sise: unknown option'),
-    ({'gt_size': None}, 'gt_size: Input should be a valid integer'),
-    ({'interval_list': []}, 'interval_list: List should have at least 1 item'),
-    ({'padding': 'centre'}, "padding: Input should be 'center', 'replicate'"),
+    ({'gt_sise': 32}, 'gt_sise: unknown option; did you mean gt_size'),
+    ({'gt_size': None}, 'gt_size: must be a whole number, not empty'),
+    ({'interval_list': []}, 'interval_list: must be at least 1 long'),
+    ({'padding': 'centre'}, "padding: must be 'center', 'replicate'"),
     ({'dataroot_lq': 'LR4x'}, 'give either dataroot, or dataroot_gt and dataroot_lq, not both'),
     ({'dataroot': None}, 'no clips; give dataroot'),
     ({'dataroot': None, 'dataroot_lq': 'LR4x'}, 'no GT; training needs dataroot_gt'),
-    ({'io_backend': {'type': 'memcached'}}, "io_backend.type: Input should be 'disk' or 'lmdb'"),
+    ({'io_backend': {'type': 'memcached'}}, "io_backend.type: must be 'disk' or 'lmdb', not the text 'memcached'"),
 ])
 def test_wrong_options(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=f'(?s)data set small:.*{message}'):
@@ -199,7 +199,8 @@ def test_all_wrong_options_are_listed(tmp_path: Path) -> None:
 
 
 def test_missing_options() -> None:
-    with pytest.raises(OptionError, match='(?s)data set without name:.* name: missing; add.* gt_size: missing; add'):
+    missing = '(?s)data set without name:.* name: is missing; add.* gt_size: is missing; add'
+    with pytest.raises(OptionError, match=missing):
         Jilin189Dataset({})
 
 
