@@ -26,6 +26,6 @@ def test_images_come_back_as_they_were_without_a_word(tmp_path: Path, capfd, suf
 
 @pytest.mark.parametrize('bands', [2, 5])
 def test_bands_that_no_format_takes(tmp_path: Path, bands: int) -> None:
-    with pytest.raises(DataError, match=rf'x.png: cannot encode .*\(4, 4, {bands}\).* PNG and TIFF take 1, 3 or 4 bands'):
+    with pytest.raises(DataError, match=rf'x.png: cannot encode .*\(4, 4, {bands}\).* take 1, 3 or 4 bands'):
         write_image(tmp_path / 'x.png', np.zeros((4, 4, bands), np.uint8))
     assert list(tmp_path.iterdir()) == []
