@@ -20,5 +20,5 @@ try:
     toolbox.mend()
 except Exception as error:  # a broken torchvision raises RuntimeError, a missing CUDA library OSError
     registration_error = error
-    warnings.warn(f'satvsr_plugin registered nothing, since an import failed: {error}. '
+    warnings.warn(f'satvsr_plugin cannot be used, since an import failed: {error}. '
                   'Run "basicsr doctor" to see what to mend.', stacklevel=2)

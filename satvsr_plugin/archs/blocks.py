@@ -10,7 +10,10 @@ from torch import Tensor, nn
 
 
 class ConvBlock(nn.Module):
-    """Convolution and, unless ``act`` is off, a PReLU with one shared slope."""
+    """Convolution and, unless ``act`` is off, a PReLU with one shared slope.
+
+    (b, in_ch, h, w) to (b, out_ch, h, w), or to (b, out_ch, h / stride, w / stride) with :func:`scale_geometry`.
+    """
 
     def __init__(self, in_ch: int, out_ch: int, kernel_size: int = 3, stride: int = 1, padding: int | None = None,
                  act: bool = True) -> None:
@@ -23,7 +26,10 @@ class ConvBlock(nn.Module):
 
 
 class DeconvBlock(nn.Module):
-    """Transposed convolution and a PReLU with one shared slope."""
+    """Transposed convolution and a PReLU with one shared slope.
+
+    (b, in_ch, h, w) to (b, out_ch, stride * h, stride * w) with :func:`scale_geometry`.
+    """
 
     def __init__(self, in_ch: int, out_ch: int, kernel_size: int, stride: int, padding: int) -> None:
         super().__init__()
@@ -35,7 +41,7 @@ class DeconvBlock(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """conv - PReLU - conv, plus the input, through the same PReLU again."""
+    """conv - PReLU - conv, plus the input, through the same PReLU again; keeps (b, num_feat, h, w)."""
 
     def __init__(self, num_feat: int) -> None:
         super().__init__()
