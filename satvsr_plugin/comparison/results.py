@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from satvsr_plugin.errors import DataError, OptionError
-
-AVERAGE = 'average'  # the name of a table's last row
-_LEADING_COLUMNS = ['iter', 'clip', 'frames']
+from satvsr_plugin.metrics.score_table import AVERAGE, LEADING_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,8 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f'{path}: cannot read the scores: {error}') from error
-    if not rows or rows[0][:3] != _LEADING_COLUMNS or len(rows[0]) < 4:
-        raise DataError(f'{path}: the first row must be {",".join(_LEADING_COLUMNS)} and the metrics; test again')
+    if not rows or rows[0][:3] != LEADING_COLUMNS or len(rows[0]) < 4:
+        raise DataError(f'{path}: the first row must be {",".join(LEADING_COLUMNS)} and the metrics; test again')
     for number, row in enumerate(rows[1:], start=2):
         if len(row) != len(rows[0]):
             raise DataError(f'{path}: row {number} has {len(row)} values instead of {len(rows[0])}; test again')

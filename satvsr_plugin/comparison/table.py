@@ -7,7 +7,8 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from satvsr_plugin.comparison.results import AVERAGE, SystemScores
+from satvsr_plugin.comparison.results import SystemScores
+from satvsr_plugin.metrics.score_table import AVERAGE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import distributed as dist
 
-AVERAGE = 'average'  # the name of the last row of a table
+from satvsr_plugin.metrics.score_table import AVERAGE, LEADING_COLUMNS
 
 
 class Scores:
@@ -54,7 +54,7 @@ class Scores:
         with path.open('a', newline='') as file:
             writer = csv.writer(file)
             if new:
-                writer.writerow(['iter', 'clip', 'frames', *self.metrics])
+                writer.writerow([*LEADING_COLUMNS, *self.metrics])
             for clip, scores in self.per_clip().items():
                 writer.writerow([iteration, clip, self.clips.count(clip), *(f'{v:.6f}' for v in scores.values())])
             average = (f'{v:.6f}' for v in self.average().values())
