@@ -32,7 +32,15 @@ REQUIREMENTS = [
     'setuptools>=64,<81',
 ]
 
+# Reading video files; 12 is the first release built for numpy 2.
+VIDEO_REQUIREMENTS = ['av>=12']
+
+# Reading and writing GeoTIFF; 1.4 is the first release built for numpy 2.
+GEO_REQUIREMENTS = ['rasterio>=1.4']
+
 TEST_REQUIREMENTS = [
+    *VIDEO_REQUIREMENTS,
+    *GEO_REQUIREMENTS,
     'pytest>=8',
     'pytest-timeout>=2.2',
     'ruff>=0.6',
@@ -64,7 +72,7 @@ setup(
     # basicsr's setup.py fails on 3.13 (KeyError: '__version__'): exec no longer fills locals() there.
     python_requires='>=3.10,<3.13',
     install_requires=REQUIREMENTS,
-    extras_require={'test': TEST_REQUIREMENTS},
+    extras_require={'video': VIDEO_REQUIREMENTS, 'geo': GEO_REQUIREMENTS, 'test': TEST_REQUIREMENTS},
     entry_points={
         'console_scripts': ['basicsr = satvsr_plugin.cli:main'],
         'basicsr.plugins': ['satvsr = satvsr_plugin'],

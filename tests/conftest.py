@@ -16,6 +16,12 @@ PROJECT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(min(2, os.cpu_count() or 1))
 
 
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripts that run in this process set it, and it must not reach the programs that later tests start."""
+    monkeypatch.setenv('SATVSR_REGISTER', '1')
+
+
 @pytest.fixture(scope='session')
 def shared_dir() -> Path:
     """The folder with real frames: ``$SATVSR_SHARED``, or ``shared`` beside the checkout."""

@@ -1,5 +1,23 @@
-"""Clips, data sets, degradation and simulation; importing this package registers the data sets in the toolbox."""
+"""Clips, data sets, degradation and simulation.
 
-from satvsr_plugin.data.jilin189_dataset import Jilin189Dataset, Jilin189TestDataset
+The data sets are loaded when they are asked for: whoever only prepares files needs neither torch nor the toolbox,
+which take seconds and half a gigabyte to load.
+"""
 
-__all__ = ['Jilin189Dataset', 'Jilin189TestDataset']
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_MODULES = {
+    'Jilin189Dataset': 'jilin189_dataset',
+    'Jilin189TestDataset': 'jilin189_dataset',
+}
+
+__all__ = list(_MODULES)  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f'module {__name__} has no attribute {name}')
+    return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)

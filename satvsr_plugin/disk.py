@@ -1,0 +1,42 @@
+"""Room on disks, in words."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from satvsr_plugin.errors import DataError
+
+
+def format_size(size: float) -> str:
+    """Bytes for people: ``12.3 GB`` (powers of 1000, as disks are sold)."""
+    if size < 1000:
+        return f'{size:.0f} bytes'
+    units = ('kB', 'MB', 'GB', 'TB')
+    power = min(int(math.log(size, 1000)), len(units))
+    return f'{size / 1000**power:.1f} {units[power - 1]}'
+
+
+def free_space(target: Path) -> int:
+    """Bytes that may be written to the disk on which ``target`` lies or will lie."""
+    place = target.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def require_space(target: Path, needed: int) -> None:
+    """Refuse work that the disk cannot hold.
+
+    Args:
+        target: the file or folder that will be written; need not exist.
+        needed: bytes.
+
+    Raises:
+        DataError: fewer bytes than that are free.
+    """
+    free = free_space(target)
+    if free < needed:
+        raise DataError(f'{target}: {format_size(needed)} are needed, but only {format_size(free)} are free on its '
+                        'disk; make room or choose another place')
