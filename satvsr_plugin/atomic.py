@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,6 +16,17 @@ from typing import Any
 from satvsr_plugin.errors import DataError
 
 PLAN = '.plan'  # in a folder of unfinished work: a digest of what is being made
+LOCK = '.lock'  # in a folder that a process works in
+
+
+def _read_boot_id() -> str | None:
+    try:
+        return Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    except OSError:
+        return None
+
+
+BOOT_ID = _read_boot_id()  # changes whenever the system starts; None where it does not tell
 
 
 @contextmanager
@@ -97,11 +109,12 @@ def _old(output: Path) -> Path:
 
 @contextmanager
 def resumable(folder: Path, plan: Any) -> Iterator[bool]:
-    """A folder for work that the next run takes up where this one is stopped, by whatever: an error, a kill, no power.
+    """A folder for work that the next run takes up where this one is stopped, be it by an error or by a kill.
 
     It is removed when the block ends well. Otherwise it stays, and a run with the same plan finds it as it was; for
-    one with another plan it is emptied. Whoever writes into it must make sure that what is half-written does not
-    look finished.
+    one with another plan it is emptied, and so it is after the system was started anew, since not all that was
+    written need have reached the disk then. Whoever writes into it must make sure that what is half-written does
+    not look finished.
 
     Args:
         folder: its name should begin with a dot, since it is nobody's business.
@@ -115,21 +128,31 @@ def resumable(folder: Path, plan: Any) -> Iterator[bool]:
         DataError: another process works in this folder.
         OSError: the folder cannot be made or written to.
     """
-    with _locked(folder):
-        digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
-        found = folder / PLAN
-        taken_up = found.exists() and found.read_text() == digest
+    with locked(folder):
+        taken_up = is_resumable(folder, plan)
         if not taken_up:
             empty(folder)
-            with written_beside(found) as partial:
-                partial.write_text(digest)
+            with written_beside(folder / PLAN) as partial:
+                partial.write_text(_digest(plan))
         yield taken_up
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_resumable(folder: Path, plan: Any) -> bool:
+    """Whether ``folder`` holds unfinished work of this plan, see :func:`resumable`."""
+    found = folder / PLAN
+    return found.exists() and found.read_bytes() == _digest(plan).encode()
+
+
+def _digest(plan: Any) -> str:
+    return hashlib.sha256(json.dumps([BOOT_ID, plan], sort_keys=True).encode()).hexdigest()
+
+
 def empty(folder: Path) -> None:
-    """Remove all that is in a folder."""
+    """Remove all that is in a folder, but for its lock."""
     for path in folder.iterdir():
+        if path.name == LOCK:
+            continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
@@ -137,20 +160,40 @@ def empty(folder: Path) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if it is missing, for this process; the lock goes with the process, however it ends."""
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if it is missing, for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        DataError: another process holds it.
+        OSError: it cannot be made or opened.
+    """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            continue  # the process before us finished and removed the folder between our two steps
+        try:
+            # A record lock, not flock: that one would be held by worker processes too, for moments after a kill.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
             os.close(descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise  # e.g. a file system without locks
             raise DataError(f'{folder}: another process is at work there; wait for it to end') from None
-        if folder.exists() and os.path.samestat(os.fstat(descriptor), folder.stat()):
+        if _is_same_file(descriptor, folder / LOCK):
             break
-        os.close(descriptor)  # the process before us finished and removed the folder between our two steps
+        os.close(descriptor)  # the process before us removed what we have locked
     try:
         yield
     finally:
+        if _is_same_file(descriptor, folder / LOCK):  # not that of a process that begins while we remove the folder
+            (folder / LOCK).unlink()
         os.close(descriptor)
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 from pathlib import Path
 
@@ -11,11 +10,13 @@ from satvsr_plugin.errors import DataError
 
 def format_size(size: float) -> str:
     """Bytes for people: ``12.3 GB`` (powers of 1000, as disks are sold)."""
-    if size < 1000:
+    if round(size) < 1000:
         return f'{size:.0f} bytes'
-    units = ('kB', 'MB', 'GB', 'TB')
-    power = min(int(math.log(size, 1000)), len(units))
-    return f'{size / 1000**power:.1f} {units[power - 1]}'
+    for unit in ('kB', 'MB', 'GB'):
+        size /= 1000
+        if round(size, 1) < 1000:
+            return f'{size:.1f} {unit}'
+    return f'{size / 1000:.1f} TB'
 
 
 def free_space(target: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import os
 import signal
@@ -11,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from multiprocessing.connection import wait
 from typing import TypeVar
@@ -28,6 +30,19 @@ AHEAD = 4  # items in work or waiting to be taken, for each process
 def available_processes() -> int:
     """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+
+
+def add_processes_argument(parser: argparse.ArgumentParser) -> None:
+    """Give a script the option ``--processes``: a number from 1, by default one for each core."""
+    parser.add_argument('--processes', type=_positive, default=available_processes(), metavar='N',
+                        help='how many work at the same time (default: one for each core, here %(default)s)')
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{number} is not a number of processes; give 1 or more')
+    return number
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item],
@@ -52,10 +67,15 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item],
         for item in items:
             yield item, _guarded(function, item)
         return
+    with _opencv_without_threads():
+        yield from _in_processes(function, iter(items), processes)
+
+
+def _in_processes(function: Callable[[Item], Result], rest: Iterator[Item],
+                  processes: int) -> Iterator[tuple[Item, Result | DataError]]:
     # Forked workers share what is loaded and start at once; where the system is not made for it, they are spawned.
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else None)
     pool = ProcessPoolExecutor(processes, context, initializer=_start_worker)
-    rest = iter(items)
     waiting: deque[tuple[Item, Future]] = deque()
     try:
         while True:
@@ -73,6 +93,21 @@ def ordered_map(function: Callable[[Item], Result], items: Iterable[Item],
                         'With one process (--processes 1) the frame shows') from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _opencv_without_threads() -> Iterator[None]:
+    """End OpenCV's threads before a fork.
+
+    A forked process has none of them but does not know: when it sets their number, it waits for them to end, and for
+    ever where another library's thread has taken the place of one.
+    """
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _is_done(future: Future) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 _MODULES = {
     'Jilin189Dataset': 'jilin189_dataset',
+    'Jilin189RecurrentDataset': 'jilin189_dataset',
     'Jilin189TestDataset': 'jilin189_dataset',
 }
 

@@ -1,53 +1,106 @@
-"""Clips in an LMDB of the toolbox's kind."""
+"""Clips in an LMDB: encoded images, as the toolbox stores them, or pixels, of which a crop reads its own rows only."""
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakValueDictionary
 
 import lmdb
+import numpy as np
 
 from satvsr_plugin.data.clip_source import ClipSource, frame_key
+from satvsr_plugin.data.frame_format import FrameFormat
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
+
+Encoding = Literal['png', 'raw']
+
+ABOUT = 'about.json'  # not in LMDBs that the toolbox made; theirs hold encoded images
+META_INFO = 'meta_info.txt'
 
 
 class ClipLmdb(ClipSource):
     """Clips in an LMDB as ``scripts/prepare_lmdb.py`` and the toolbox write them.
 
-    ``data.mdb`` holds the encoded image of each frame under the key ``clip/frame`` (no suffix); ``meta_info.txt``
-    has a line ``clip/frame.png (h,w,c) 1`` for each.
+    ``data.mdb`` holds each frame under the key ``clip/frame`` (no suffix): the encoded image, or the rows of pixels
+    where ``about.json`` says so. ``meta_info.txt`` has a line ``clip/frame.png (h,w,c) 1`` for each.
+
+    Attributes:
+        encoding: ``png`` (an image file of any format) or ``raw`` ((h, w, c) uint8 or little-endian uint16, RGB).
+        recompressed: the images are not the source's files byte for byte, but the same pixels encoded again.
 
     Raises:
-        DataError: a file is missing, damaged or cut short, or the two do not fit each other.
+        DataError: a file is missing, damaged or cut short, or they do not fit each other.
     """
 
     def __init__(self, root: str | Path) -> None:
-        self._opened: _Opened | None = None
+        self._opened: OpenLmdb | None = None
         super().__init__(root, _read_meta_info(Path(root)))
+        about = _read_about(Path(root))
+        self.encoding: Encoding = about.get('encoding', 'png')
+        self.recompressed: bool = about.get('recompressed', False)
+        self._formats = {clip: FrameFormat(*form) for clip, form in about.get('formats', {}).items()}
         listed, stored = sum(map(len, self.clips.values())), self._environment().stat()['entries']
         if listed != stored:
-            raise DataError(f'{root}: meta_info.txt lists {listed} frames, but data.mdb holds {stored}; '
+            raise DataError(f'{root}: {META_INFO} lists {listed} frames, but data.mdb holds {stored}; '
                             'make the LMDB again')
+        if self.encoding == 'raw' and self._formats.keys() != self.clips.keys():
+            raise DataError(f'{root}: {ABOUT} and {META_INFO} name different clips; make the LMDB again')
 
     def read_bytes(self, clip: str, frame: str) -> bytes:
-        key = f'{clip}/{frame_key(frame)}'
+        """What is stored for a frame: the image file, or its pixels where ``encoding`` is raw."""
+        with self._transaction(clip, frame) as transaction:
+            return bytes(self._stored(transaction, clip, frame))
+
+    def read(self, clip: str, frame: str) -> np.ndarray:
+        if self.encoding != 'raw':
+            return super().read(clip, frame)
+        height, width = self.format(clip)[:2]
+        return self.crop(clip, [frame], 0, 0, height, width)[0]
+
+    def crop(self, clip: str, frames: Sequence[str], top: int, left: int, height: int, width: int) -> np.ndarray:
+        if self.encoding != 'raw':
+            return super().crop(clip, frames, top, left, height, width)
+        form = self._formats[clip]
+        size, dtype, shape, part = form.size, form.dtype, form[:3], np.s_[top:top + height, left:left + width]
+        parts = np.empty((len(frames), height, width, form.channels), dtype)
+        with self._transaction(clip, frames[0]) as transaction:
+            for index, frame in enumerate(frames):
+                stored = self._stored(transaction, clip, frame)
+                if len(stored) != size:
+                    raise DataError(f'{self.label(clip, frame)}: holds {len(stored)} bytes instead of {size}; '
+                                    'make the LMDB again')
+                # The frame lies in the file's memory map: only the rows that are copied here are read.
+                parts[index] = np.frombuffer(stored, dtype).reshape(shape)[part]
+        return parts
+
+    def _transaction(self, clip: str, frame: str) -> lmdb.Transaction:
         try:
-            with self._environment().begin() as transaction:
-                content = transaction.get(key.encode())
+            return self._environment().begin(buffers=True)
+        except lmdb.Error as error:
+            raise DataError(f'{self.label(clip, frame)}: cannot read the LMDB: {error}') from error
+
+    def _stored(self, transaction: lmdb.Transaction, clip: str, frame: str) -> memoryview:
+        """What is stored for a frame, in the memory map; valid as long as the transaction."""
+        key = stored_key(clip, frame)
+        try:
+            content = transaction.get(key)
         except lmdb.Error as error:
             raise DataError(f'{self.label(clip, frame)}: cannot read the LMDB: {error}') from error
         if content is None:
-            raise DataError(f'{self.label(clip, frame)}: listed in meta_info.txt, but the LMDB has no key {key}; '
-                            'make the LMDB again')
+            raise DataError(f'{self.label(clip, frame)}: listed in {META_INFO}, but the LMDB has no key '
+                            f'{key.decode()}; make the LMDB again')
         return content
 
     def _environment(self) -> lmdb.Environment:
         """The LMDB, opened by this process; LMDB forbids to use one that was opened before a fork."""
         if self._opened is None or self._opened.process != os.getpid():
-            self._opened = _open_once(self.root)
+            self._opened = open_once(self.root)
         return self._opened.environment
 
     def __getstate__(self) -> dict[str, Any]:
@@ -55,49 +108,77 @@ class ClipLmdb(ClipSource):
         return {**self.__dict__, '_opened': None}
 
 
-class _Opened:
-    """An LMDB and the process that opened it."""
+@lru_cache(maxsize=2**16)
+def stored_key(clip: str, frame: str) -> bytes:
+    """The key of a frame: ``clip/frame`` without the suffix, as the toolbox has it."""
+    return f'{clip}/{frame_key(frame)}'.encode()
+
+
+def _open_environment(root: Path) -> lmdb.Environment:
+    try:
+        # No lock file: data sets are only read, maybe from a read-only disk. No read-ahead: frames are drawn at random.
+        environment = lmdb.open(str(root), readonly=True, lock=False, readahead=False, create=False)
+    except lmdb.Error as error:
+        raise DataError(f'{root}: cannot open the LMDB: {error}') from error
+    # LMDB maps the file into memory: reading past the end of one that was cut short would end the process.
+    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
+    found = (root / 'data.mdb').stat().st_size
+    if found < needed:
+        environment.close()
+        raise DataError(f'{root}: data.mdb is cut short ({found} of {needed} bytes); copy or make it again')
+    return environment
+
+
+class OpenLmdb:
+    """An LMDB and the process that opened it; closed when nobody refers to it any more."""
 
     def __init__(self, root: Path) -> None:
-        try:
-            # No lock file: data sets are only read, maybe from a read-only disk. No read-ahead: frames are drawn
-            # at random.
-            self.environment = lmdb.open(str(root), readonly=True, lock=False, readahead=False, create=False)
-        except lmdb.Error as error:
-            raise DataError(f'{root}: cannot open the LMDB: {error}') from error
+        self.environment = _open_environment(root)
         self.process = os.getpid()
-        # LMDB maps the file into memory: reading past the end of one that was cut short would end the process.
-        needed = (self.environment.info()['last_pgno'] + 1) * self.environment.stat()['psize']
-        found = (root / 'data.mdb').stat().st_size
-        if found < needed:
-            self.environment.close()
-            raise DataError(f'{root}: data.mdb is cut short ({found} of {needed} bytes); copy or make it again')
 
 
-_OPENED: WeakValueDictionary[str, _Opened] = WeakValueDictionary()
+_OPENED: WeakValueDictionary[str, OpenLmdb] = WeakValueDictionary()
 
 
-def _open_once(root: Path) -> _Opened:
-    """Open an LMDB, or share the one that this process has open: LMDB refuses to open the same twice."""
+def open_once(root: Path) -> OpenLmdb:
+    """Open an LMDB for reading, or share the one that this process has open: LMDB refuses to open the same twice.
+
+    Raises:
+        DataError: there is none, or it is damaged or cut short.
+    """
     path = os.path.realpath(root)
     opened = _OPENED.get(path)
     if opened is not None and opened.process != os.getpid():
         opened.environment.close()  # inherited through a fork; closing it here leaves the parent's alone
         opened = None
     if opened is None:
-        opened = _OPENED[path] = _Opened(root)
+        opened = _OPENED[path] = OpenLmdb(root)
     return opened
+
+
+def _read_about(root: Path) -> dict[str, Any]:
+    """Encoding and formats, as the writer left them; empty for an LMDB of the toolbox."""
+    path = root / ABOUT
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text('utf-8'))
+        if about['encoding'] not in ('png', 'raw') or not all(len(form) == 4 for form in about['formats'].values()):
+            raise ValueError('it does not say how the frames are stored')
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DataError(f'{path}: cannot be used ({error}); make the LMDB again') from error
+    return about
 
 
 def _read_meta_info(root: Path) -> dict[str, list[str]]:
     """Clip -> frame file names, from the lines ``clip/frame.png (h,w,c) 1``."""
-    for name in ('data.mdb', 'meta_info.txt'):
+    for name in ('data.mdb', META_INFO):
         if not (root / name).is_file():
             raise DataError(f'{root}: no {name} in it; is this an LMDB? Make one with scripts/prepare_lmdb.py, '
                             'or set io_backend: {type: disk} for folders of frames')
     clips: dict[str, list[str]] = {}
     problems = []
-    for number, line in enumerate((root / 'meta_info.txt').read_text('utf-8', 'replace').splitlines(), start=1):
+    for number, line in enumerate((root / META_INFO).read_text('utf-8', 'replace').splitlines(), start=1):
         if not line.strip():
             continue
         clip, _, frame = line.split()[0].rpartition('/')
@@ -105,7 +186,7 @@ def _read_meta_info(root: Path) -> dict[str, list[str]]:
             clips.setdefault(clip, []).append(frame)
         else:
             problems.append(f'line {number}: "{line.strip()}" does not name a frame of a clip as clip/frame.png')
-    raise_problems(f'{root / "meta_info.txt"}', problems)
+    raise_problems(f'{root / META_INFO}', problems)
     if not clips:
-        raise DataError(f'{root}: meta_info.txt lists no frames; make the LMDB again')
+        raise DataError(f'{root}: {META_INFO} lists no frames; make the LMDB again')
     return clips

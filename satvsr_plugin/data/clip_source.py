@@ -5,34 +5,17 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
+from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.image_check import check_image
 from satvsr_plugin.data.image_io import IMAGE_SUFFIXES, decode_image
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
-
-
-class FrameFormat(NamedTuple):
-    """What all frames of a clip have in common."""
-
-    height: int
-    width: int
-    channels: int
-    bit_depth: int
-
-    @classmethod
-    def of(cls, image: np.ndarray) -> FrameFormat:
-        """Format of an (h, w, c) image."""
-        return cls(*image.shape, 8 * image.dtype.itemsize)
-
-    def __str__(self) -> str:
-        plural = 's' if self.channels > 1 else ''
-        return f'{self.width}x{self.height}, {self.channels} channel{plural}, {self.bit_depth} bit'
 
 
 class ClipSource(ABC):
@@ -82,9 +65,28 @@ class ClipSource(ABC):
         image = decode_image(content, self.label(clip, frame))
         found, expected = FrameFormat.of(image), self.format(clip)
         if found != expected:
-            raise DataError(f'{self.label(clip, frame)}: is {found}, but the first frame of the clip is {expected}; '
-                            'make all frames of a clip alike')
+            raise DataError(unlike_its_clip(self.label(clip, frame), found, expected))
         return image
+
+    def crop(self, clip: str, frames: Sequence[str], top: int, left: int, height: int, width: int) -> np.ndarray:
+        """The same part of several frames. Where pixels are stored, only the rows of the part are read.
+
+        Args:
+            clip: a key of ``clips``.
+            frames: entries of ``clips[clip]``; one that stands there twice is decoded once.
+            top: first row.
+            left: first column.
+            height: rows, all of them inside the frame.
+            width: columns, all of them inside the frame.
+
+        Returns:
+            (t, height, width, c) uint8 or uint16.
+
+        Raises:
+            DataError: as of :meth:`read`.
+        """
+        parts = {frame: self.read(clip, frame)[top:top + height, left:left + width] for frame in set(frames)}
+        return np.stack([parts[frame] for frame in frames])
 
     def format(self, clip: str) -> FrameFormat:
         """Format of the first frame of a clip; every other frame must have the same.
@@ -94,12 +96,17 @@ class ClipSource(ABC):
         """
         if clip not in self._formats:
             first = self.clips[clip][0]
-            self._formats[clip] = FrameFormat.of(decode_image(self.read_bytes(clip, first), self.label(clip, first)))
+            self._formats[clip] = check_image(self.read_bytes(clip, first), self.label(clip, first))
         return self._formats[clip]
 
     def label(self, clip: str, frame: str) -> str:
         """How errors name a frame."""
         return f'{self.root}: {clip}/{frame}'
+
+
+def unlike_its_clip(name: str, found: FrameFormat, expected: FrameFormat) -> str:
+    """The complaint about a frame that differs from the first one of its clip."""
+    return f'{name}: is {found}, but the first frame of the clip is {expected}; make all frames of a clip alike'
 
 
 def frame_key(frame: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from satvsr_plugin.data.clip_lmdb import ClipLmdb
 from satvsr_plugin.data.clip_source import ClipSource
-from satvsr_plugin.data.image_io import IMAGE_SUFFIXES
+from satvsr_plugin.data.image_io import IMAGE_SUFFIXES, read_file
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
 
@@ -35,10 +35,7 @@ class ClipFolder(ClipSource):
         super().__init__(root, {clip: frames for clip, (_, frames) in found.items()})
 
     def read_bytes(self, clip: str, frame: str) -> bytes:
-        try:
-            return (self.root / clip / frame).read_bytes()
-        except OSError as error:
-            raise DataError(f'{self.label(clip, frame)}: cannot read the file: {error.strerror}') from error
+        return read_file(self.root / clip / frame, self.label(clip, frame))
 
 
 def open_clips(root: str | Path, backend: Backend = 'disk') -> ClipSource:

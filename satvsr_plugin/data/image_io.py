@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -46,11 +47,19 @@ def read_image(path: str | Path, name: str | None = None) -> np.ndarray:
     Raises:
         DataError: the file is missing, cannot be opened or is not a readable image.
     """
+    return decode_image(read_file(path, name or str(path)), name or str(path))
+
+
+def read_file(path: str | Path, name: str) -> bytes:
+    """The bytes of an image file; ``name`` is how errors name it.
+
+    Raises:
+        DataError: the file is missing or cannot be opened.
+    """
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f'{name or path}: cannot read {path}: {error.strerror}') from error
-    return decode_image(content, name or str(path))
+        raise DataError(f'{name}: cannot read the file: {error.strerror}') from error
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
@@ -64,19 +73,35 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         DataError: the image cannot be encoded or the file cannot be written.
     """
     path = Path(path)
-    image = image if image.ndim == 3 else image[..., None]
-    try:
-        ok, encoded = cv2.imencode(path.suffix, _swap_red_and_blue(image))
-    except cv2.error:  # e.g. of two bands; other faults make ok false
-        ok = False
-    if not ok:
-        raise DataError(f'{path}: cannot encode an image of shape {image.shape} and type {image.dtype}; '
-                        'PNG and TIFF take 1, 3 or 4 bands of 8 or 16 bit')
+    encoded = encode_image(path.suffix, image, str(path))
     try:
         with written_beside(path) as partial:
             partial.write_bytes(encoded)
     except OSError as error:
         raise DataError(f'{path}: cannot write: {error.strerror}') from error
+
+
+def encode_image(suffix: str, image: np.ndarray, name: str, settings: Sequence[int] = ()) -> bytes:
+    """Encode an image.
+
+    Args:
+        suffix: chooses the format, e.g. ``.png``.
+        image: (h, w, c) or (h, w), uint8 or uint16, colour as RGB.
+        name: how errors name the image.
+        settings: OpenCV's pairs of parameter and value.
+
+    Raises:
+        DataError: the format does not take such an image.
+    """
+    image = image if image.ndim == 3 else image[..., None]
+    try:
+        ok, encoded = cv2.imencode(suffix, _swap_red_and_blue(image), settings)
+    except cv2.error:  # e.g. of two bands; other faults make ok false
+        ok = False
+    if not ok:
+        raise DataError(f'{name}: cannot encode an image of shape {image.shape} and type {image.dtype}; '
+                        'PNG and TIFF take 1, 3 or 4 bands of 8 or 16 bit')
+    return encoded.tobytes()
 
 
 def _swap_red_and_blue(image: np.ndarray) -> np.ndarray:

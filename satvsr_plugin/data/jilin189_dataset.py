@@ -1,4 +1,4 @@
-"""Jilin-189, paired satellite video, for training and testing networks that look through a temporal window.
+"""Jilin-189, paired satellite video, for training and testing networks.
 
 Features
     Clips of 100 consecutive RGB frames, 8 bit, 25 frames a second, about 1 m a pixel: GT 640x640, LR 160x160
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from random import Random
 from typing import Any
 
 import torch
@@ -28,28 +29,60 @@ from torch.utils.data import Dataset
 
 from satvsr_plugin.data.augment import Patch, sample_generator, to_tensor
 from satvsr_plugin.data.clip_source import frame_key
-from satvsr_plugin.data.jilin189_options import Jilin189TestOptions, Jilin189TrainOptions, parse_options
-from satvsr_plugin.data.pairs import open_pairs
-from satvsr_plugin.data.windows import window_indices
+from satvsr_plugin.data.jilin189_options import (
+    Jilin189Options,
+    Jilin189RecurrentOptions,
+    Jilin189TestOptions,
+    Jilin189TrainOptions,
+    parse_options,
+)
+from satvsr_plugin.data.roots import open_pairs
+from satvsr_plugin.data.windows import window_indices, window_length
 
 
 class _PairedClips(Dataset):
-    """What both data sets have in common: checked clips, and an item for every centre frame."""
+    """What all data sets have in common: checked clips, and an item for every frame that was chosen.
 
-    options_type: type[Jilin189TrainOptions] | type[Jilin189TestOptions]
+    Attributes:
+        frames: clip and index in the clip of each item's centre frame, or first frame.
+        channels: bands of all frames.
+    """
+
+    options_type: type[Jilin189Options]
 
     def __init__(self, opt: dict[str, Any]) -> None:
         self.opt = opt
         self.options = parse_options(self.options_type, opt)
-        self.pairs, self.centres = open_pairs(self.options)
-        self.channels = self.pairs.lq.format(self.centres[0][0]).channels
+        self.pairs, self.frames = open_pairs(self.options)
+        self.channels = self.pairs.lq.format(self.frames[0][0]).channels
 
     def __len__(self) -> int:
-        return len(self.centres)
+        return len(self.frames)
+
+
+class _TrainingPatches(_PairedClips):
+    """What training sets have in common: patches at a random place, flipped, transposed and reversed at random."""
+
+    def _read(self, clip: str, lq: list[int], gt: list[int], rng: Random) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same patch of LR frames and of GT frames: (t, c, h, w) and (t', c, scale * h, scale * w)."""
+        options, pairs = self.options, self.pairs
+        patch = Patch.draw(rng, pairs.lq.format(clip), options.gt_size // options.scale,
+                           flip=options.use_flip, rotate=options.use_rot)
+        # only the patch becomes float, not the frame
+        lq_names, gt_names = ([source.clips[clip][i] for i in indices]
+                              for source, indices in ((pairs.lq, lq), (pairs.gt, gt)))
+        return (to_tensor(patch.cut(pairs.lq, clip, lq_names)),
+                to_tensor(patch.cut(pairs.gt, clip, gt_names, options.scale)))
+
+    def _in_either_direction(self, indices: list[int], rng: Random) -> list[int]:
+        return indices[::-1] if self.options.random_reverse and rng.random() < 0.5 else indices
+
+    def _key(self, clip: str, index: int) -> str:
+        return f'{clip}/{frame_key(self.pairs.lq.clips[clip][index])}'
 
 
 @DATASET_REGISTRY.register()
-class Jilin189Dataset(_PairedClips):
+class Jilin189Dataset(_TrainingPatches):
     """Training windows: every frame of every clip is the centre of one, cut to a random patch.
 
     Args:
@@ -74,22 +107,54 @@ class Jilin189Dataset(_PairedClips):
         Raises:
             DataError: a frame is damaged or unlike the other frames of its clip.
         """
-        options, (clip, centre) = self.options, self.centres[index]
+        options, (clip, centre) = self.options, self.frames[index]
         rng = sample_generator()
-        interval = int(rng.choice(options.interval_list))
-        frames = self.pairs.lq.clips[clip]
-        window = window_indices(centre, len(frames), options.num_frame, options.padding, interval)
-        if options.random_reverse and rng.random() < 0.5:
-            window.reverse()
-        patch = Patch.draw(rng, self.pairs.lq.format(clip), options.gt_size // options.scale,
-                           flip=options.use_flip, rotate=options.use_rot)
-        # only the patch becomes float, not the frame
-        patches = {i: to_tensor(patch.cut(self.pairs.read_lq(clip, i))) for i in set(window)}
-        return {
-            'lq': torch.stack([patches[i] for i in window]),
-            'gt': to_tensor(patch.cut(self.pairs.read_gt(clip, centre), options.scale)),
-            'key': f'{clip}/{frame_key(frames[centre])}',
-        }
+        window = window_indices(centre, len(self.pairs.lq.clips[clip]), options.num_frame, options.padding,
+                                rng.choice(options.interval_list))
+        lq, gt = self._read(clip, self._in_either_direction(window, rng), [centre], rng)
+        return {'lq': lq, 'gt': gt[0], 'key': self._key(clip, centre)}
+
+
+@DATASET_REGISTRY.register()
+class Jilin189RecurrentDataset(_TrainingPatches):
+    """Training segments with GT for all of their frames: for recurrent networks, and for losses on neighbours.
+
+    Every frame of every clip begins a segment; where the clip ends too early, the segment begins at a random frame,
+    as in BasicSR's ``REDSRecurrentDataset``. Works with the toolbox's ``VideoRecurrentModel`` and its networks
+    (BasicVSR, IconVSR, BasicVSR++).
+
+    Args:
+        opt: the ``train`` block of an option file, see :class:`Jilin189RecurrentOptions`.
+
+    Attributes:
+        channels: bands of all frames.
+
+    Raises:
+        OptionError: lists all options that are wrong.
+        DataError: lists all clips and frames that are missing or do not fit.
+    """
+
+    options_type = Jilin189RecurrentOptions
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """A training segment; patch, flips, interval, direction of time and late starts are drawn at each call.
+
+        Returns:
+            ``lq`` (t, c, h, w) and ``gt`` (t, c, scale * h, scale * w), float32 RGB in [0, 1]; ``key`` 'clip/frame',
+            the earliest frame.
+
+        Raises:
+            DataError: a frame is damaged or unlike the other frames of its clip.
+        """
+        clip, start = self.frames[index]
+        rng = sample_generator()
+        interval, num_frame = rng.choice(self.options.interval_list), self.options.num_frame
+        latest = len(self.pairs.lq.clips[clip]) - window_length(num_frame, interval)
+        if start > latest:
+            start = rng.randrange(latest + 1)
+        segment = self._in_either_direction([start + interval * i for i in range(num_frame)], rng)
+        lq, gt = self._read(clip, segment, segment, rng)
+        return {'lq': lq, 'gt': gt, 'key': self._key(clip, start)}
 
 
 @DATASET_REGISTRY.register()
@@ -132,7 +197,7 @@ class Jilin189TestDataset(_PairedClips):
         Raises:
             DataError: a frame is damaged or unlike the other frames of its clip.
         """
-        clip, centre = self.centres[index]
+        clip, centre = self.frames[index]
         item = {'lq': self._read_window(clip, centre)}
         if self.pairs.gt is not None:
             item['gt'] = to_tensor(self.pairs.read_gt(clip, centre))
@@ -149,10 +214,10 @@ class Jilin189TestDataset(_PairedClips):
 
     def _describe_items(self) -> dict[str, list[Any]]:
         """Columns of ``data_info``."""
-        totals, seen = Counter(clip for clip, _ in self.centres), Counter()
+        totals, seen = Counter(clip for clip, _ in self.frames), Counter()
         info: dict[str, list[Any]] = {key: [] for key in ('folder', 'lq_path', 'idx', 'border')}
         half = self.options.num_frame // 2
-        for clip, centre in self.centres:
+        for clip, centre in self.frames:
             frames = self.pairs.lq.clips[clip]
             info['folder'].append(clip)
             info['lq_path'].append(f'{clip}/{frames[centre]}')
@@ -160,5 +225,5 @@ class Jilin189TestDataset(_PairedClips):
             info['border'].append(int(not half <= centre < len(frames) - half))
             seen[clip] += 1
         if self.pairs.gt is not None:
-            info['gt_path'] = [f'{clip}/{self.pairs.gt.clips[clip][centre]}' for clip, centre in self.centres]
+            info['gt_path'] = [f'{clip}/{self.pairs.gt.clips[clip][centre]}' for clip, centre in self.frames]
         return info

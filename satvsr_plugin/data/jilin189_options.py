@@ -53,10 +53,10 @@ class Jilin189Options(BaseModel):
     meta_info_file: UserPath | None = Field(None, description='list of the centre frames to use, clip/frame.png or '
                                             'clip a line; all frames without it')
     clips: list[str] | None = Field(None, min_length=1, description='names of the clips to use; all without it')
-    num_frame: Positive = Field(5, description='frames in the temporal window, odd')
-    padding: Padding = Field('center', description='what stands for a neighbour missing at a clip\'s end')
+    num_frame: Positive = Field(5, description='frames in a sample')
 
-    num_worker_per_gpu: int | None = Field(None, ge=0, description='the toolbox\'s: loader processes')
+    num_worker_per_gpu: int | None = Field(None, ge=0, description='the toolbox\'s: loader processes; for '
+                                           'validation and test our model starts them, 2 without it')
     batch_size_per_gpu: Positive | None = Field(None, description='the toolbox\'s: samples in a batch')
     use_shuffle: bool | None = Field(None, description='the toolbox\'s: it shuffles in any case')
     dataset_enlarge_ratio: float = Field(1, gt=0, description='the toolbox\'s: how often an epoch shows each sample')
@@ -64,14 +64,6 @@ class Jilin189Options(BaseModel):
     num_prefetch_queue: Positive = Field(1, description='the toolbox\'s: batches in the queue of prefetch_mode cpu')
     pin_memory: bool = Field(False, description='the toolbox\'s: page-locked batches for faster copies to a GPU')
     persistent_workers: bool = Field(False, description='the toolbox\'s: keep loader processes between epochs')
-
-    @field_validator('num_frame')
-    @classmethod
-    def _is_odd(cls, num_frame: int) -> int:
-        if num_frame % 2 == 0:
-            raise ValueError(f'{num_frame} is even, but the centre frame needs as many neighbours before it as after '
-                             'it; use an odd number')
-        return num_frame
 
     @model_validator(mode='after')
     def _chooses_frames_once(self) -> Jilin189Options:
@@ -88,25 +80,48 @@ class Jilin189Options(BaseModel):
         return self
 
 
-class Jilin189TrainOptions(Jilin189Options):
-    """Options of :class:`~satvsr_plugin.data.jilin189_dataset.Jilin189Dataset`."""
+    @property
+    def shortest_clip(self) -> int:
+        """Frames that a clip must have."""
+        return window_length(self.num_frame)
+
+    @property
+    def smallest_gt(self) -> int:
+        """Pixels that a GT frame must have in both directions."""
+        return 1
+
+
+class WindowOptions(Jilin189Options):
+    """What data sets of temporal windows have in common; ``num_frame`` is the length of the window, odd."""
+
+    padding: Padding = Field('center', description='what stands for a neighbour missing at a clip\'s end')
+
+    @field_validator('num_frame')
+    @classmethod
+    def _is_odd(cls, num_frame: int) -> int:
+        if num_frame % 2 == 0:
+            raise ValueError(f'{num_frame} is even, but the centre frame needs as many neighbours before it as after '
+                             'it; use an odd number')
+        return num_frame
+
+
+class PatchOptions(Jilin189Options):
+    """What training sets have in common."""
 
     phase: Literal['train'] = Field('train', description='set by the toolbox from the name of the block')
     gt_size: Positive = Field(description='side of the GT patches in pixels, a multiple of scale')
-    interval_list: list[Positive] = Field([1], min_length=1, description='distances between the frames of a window; '
-                                          'each sample draws one')
-    random_reverse: bool = Field(False, description='reverse the window in time with probability 1/2')
+    interval_list: list[Positive] = Field([1], min_length=1, description='distances between neighbouring frames; each '
+                                          'sample draws one')
+    random_reverse: bool = Field(False, description='reverse the frames in time with probability 1/2')
     use_flip: bool = Field(True, description='flip horizontally and vertically, each with probability 1/2')
     use_rot: bool = Field(False, description='transpose with probability 1/2; with use_flip, all quarter turns')
 
     @property
     def shortest_clip(self) -> int:
-        """Frames that a clip must have."""
         return window_length(self.num_frame, max(self.interval_list))
 
     @property
     def smallest_gt(self) -> int:
-        """Pixels that a GT frame must have in both directions."""
         return self.gt_size
 
     @field_validator('gt_size')
@@ -118,26 +133,26 @@ class Jilin189TrainOptions(Jilin189Options):
         return gt_size
 
     @model_validator(mode='after')
-    def _has_gt(self) -> Jilin189TrainOptions:
+    def _has_gt(self) -> PatchOptions:
         if not self.dataroot and not self.dataroot_gt:
             raise ValueError('no GT; training needs dataroot_gt beside dataroot_lq')
         return self
 
 
-class Jilin189TestOptions(Jilin189Options):
+class Jilin189TrainOptions(WindowOptions, PatchOptions):
+    """Options of :class:`~satvsr_plugin.data.jilin189_dataset.Jilin189Dataset`."""
+
+
+class Jilin189RecurrentOptions(PatchOptions):
+    """Options of :class:`~satvsr_plugin.data.jilin189_dataset.Jilin189RecurrentDataset`."""
+
+    num_frame: Positive = Field(15, description='frames in a segment')
+
+
+class Jilin189TestOptions(WindowOptions):
     """Options of :class:`~satvsr_plugin.data.jilin189_dataset.Jilin189TestDataset`."""
 
     phase: Literal['val', 'test'] = Field('test', description='set by the toolbox from the name of the block')
-
-    @property
-    def shortest_clip(self) -> int:
-        """Frames that a clip must have."""
-        return window_length(self.num_frame)
-
-    @property
-    def smallest_gt(self) -> int:
-        """Pixels that a GT frame must have in both directions."""
-        return 1
 
 
 Options = TypeVar('Options', bound=Jilin189Options)

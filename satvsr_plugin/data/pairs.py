@@ -1,8 +1,8 @@
-"""LR clips and their GT, checked against each other before training or testing starts."""
+"""LR clips and their GT, checked against each other, and lists of their frames."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,7 @@ import numpy as np
 
 from satvsr_plugin.data.clip_source import ClipSource, frame_key, natural_order
 from satvsr_plugin.data.clips import open_clips
-from satvsr_plugin.data.jilin189_options import Jilin189TestOptions, Jilin189TrainOptions
 from satvsr_plugin.data.problems import raise_problems
-from satvsr_plugin.data.roots import resolve_roots
 from satvsr_plugin.errors import DataError
 
 
@@ -32,7 +30,7 @@ class ClipPairs:
         """The GT frame, (scale * h, scale * w, c); only where there is GT."""
         return self.gt.read(clip, self.gt.clips[clip][index])
 
-    def check(self, clips: Iterable[str], shortest_clip: int, smallest_gt: int) -> None:
+    def check(self, clips: Iterable[str], shortest_clip: int = 1, smallest_gt: int = 1) -> None:
         """Check names of all frames, and size, channels and bit depth of the first frame of each clip.
 
         The other frames are compared with the first one when they are read.
@@ -92,30 +90,23 @@ class ClipPairs:
         return problems
 
 
-def open_pairs(options: Jilin189TrainOptions | Jilin189TestOptions) -> tuple[ClipPairs, list[tuple[str, int]]]:
-    """Open and check the clips that the options ask for.
+def open_partners(source: ClipSource) -> Iterator[ClipPairs]:
+    """The pairs that clips make with those beside them: ``GT`` with ``LR4x``, ``LR2x``, ...; ``LR4x`` with ``GT``.
 
-    Returns:
-        The clips, and the centre frames to use as (clip, index of the frame in the clip).
+    Args:
+        source: clips in a folder or LMDB of such a name.
 
     Raises:
-        DataError: something is missing or does not fit; lists all of it.
+        DataError: a folder or LMDB of such a name holds no clips.
     """
-    roots = resolve_roots(options)
-    lq = open_clips(roots.lq, options.io_backend.type)
-    gt = open_clips(roots.gt, options.io_backend.type) if roots.gt else None
-    pairs = ClipPairs(lq, gt, options.scale)
-    if options.meta_info_file:
-        chosen = read_frame_list(options.meta_info_file, lq)
-        pairs.check(chosen, options.shortest_clip, options.smallest_gt)
-    elif options.clips:
-        raise_problems(str(lq.root), [f'clip {clip}: there is none' for clip in options.clips if clip not in lq.clips])
-        chosen = {clip: range(len(lq.clips[clip])) for clip in options.clips}
-        pairs.check(chosen, options.shortest_clip, options.smallest_gt)
-    else:
-        pairs.check(natural_order({*lq.clips, *(gt.clips if gt else ())}), options.shortest_clip, options.smallest_gt)
-        chosen = {clip: range(len(frames)) for clip, frames in lq.clips.items()}
-    return pairs, [(clip, index) for clip, indices in chosen.items() for index in indices]
+    beside, name = source.root.resolve().parent, source.root.resolve().name.removesuffix('.lmdb')
+    for scale in range(2, 9):
+        lq_name = f'LR{scale}x'
+        partner = {'GT': lq_name, lq_name: 'GT'}.get(name)
+        found = partner and next(filter(Path.is_dir, (beside / partner, beside / f'{partner}.lmdb')), None)
+        if found:
+            other = open_clips(found, 'lmdb' if found.suffix == '.lmdb' else 'disk')
+            yield ClipPairs(*((other, source) if name == 'GT' else (source, other)), scale)
 
 
 def read_frame_list(path: Path, source: ClipSource) -> dict[str, list[int]]:

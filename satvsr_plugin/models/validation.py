@@ -10,11 +10,14 @@ from basicsr.metrics import calculate_metric
 from basicsr.utils.dist_util import get_dist_info
 from basicsr.utils.registry import METRIC_REGISTRY
 from torch import Tensor
+from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.errors import DataError, SatVSRError
 from satvsr_plugin.models.scores import Scores
+
+READERS = 2  # processes that decode frames, where num_worker_per_gpu of the data set does not say
 
 if TYPE_CHECKING:
     from satvsr_plugin.models.satvsr_model import SatVSRModel
@@ -47,8 +50,9 @@ class Validation:
         scoring = bool(self.metrics) and bool(self.dataset.data_info.get('gt_path'))
         frames = range(count * rank // world_size, count * (rank + 1) // world_size)
         show = rank == 0 and self.val_opt.pbar
-        for frame in tqdm(frames, desc=self.name, unit='frame', disable=None if show else True):
-            sample = self.dataset[frame]
+        samples = tqdm(self._read(frames), total=len(frames), desc=self.name, unit='frame',
+                       disable=None if show else True)
+        for frame, sample in zip(frames, samples, strict=True):
             result = self._super_resolve(sample['lq'])
             if self.save_img:
                 write_image(self._picture_path(sample), to_integers(result, sample.get('bit_depth', 8)))
@@ -58,6 +62,16 @@ class Validation:
             return None
         scores.gather()
         return scores
+
+    def _read(self, frames: range) -> DataLoader:
+        """The samples of these frames, in order, decoded ahead by worker processes while the network is at work.
+
+        The toolbox's loader has no workers for validation, and its order of frames is not ours.
+        """
+        readers = self.dataset.opt.get('num_worker_per_gpu')
+        readers = min(READERS if readers is None else readers, len(frames))
+        return DataLoader(Subset(self.dataset, frames), batch_size=None, num_workers=readers,
+                          pin_memory=self.model.device.type == 'cuda')
 
     def _super_resolve(self, lq: Tensor) -> np.ndarray:
         self.model.feed_data({'lq': lq.unsqueeze(0)})

@@ -9,23 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_clips import SCALE, MakePairs, eval_set, gt_frame, lr_frame, to_float, train_set
+from small_clips import SCALE, MakePairs, eval_set, gt_frame, gt_of, lr_frame, places_of, to_float, train_set
 from torch.utils.data import DataLoader
 
 from satvsr_plugin.data.clips import ClipFolder
-from satvsr_plugin.data.lmdb_writer import write_lmdb
 from satvsr_plugin.errors import DataError
-
-
-def gt_of(lq: torch.Tensor) -> torch.Tensor:
-    """GT as the small clips have it: every LR pixel repeated."""
-    return lq.repeat_interleave(SCALE, dim=1).repeat_interleave(SCALE, dim=2)
-
-
-def places_of(patch: torch.Tensor, clip: int, frame: int) -> list[tuple[int, int]]:
-    """Where (top, left) in an LR frame a patch (c, h, w) is from; nowhere if it is not."""
-    windows = to_float(lr_frame(clip, frame)).unfold(1, patch.shape[1], 1).unfold(2, patch.shape[2], 1)
-    return list(map(tuple, (windows == patch[:, None, None]).all(dim=(0, 3, 4)).nonzero().tolist()))
 
 
 def turns_of(patch: torch.Tensor, clip: int, frame: int) -> list[str]:
@@ -112,24 +100,6 @@ def test_epochs_differ_under_the_toolboxs_worker_seeds(make_pairs: MakePairs) ->
     epochs = [next(iter(loader)) for _ in range(2)]
     assert epochs[0]['key'] == epochs[1]['key']
     assert not torch.equal(epochs[0]['gt'], epochs[1]['gt'])
-
-
-def test_disk_and_lmdb_give_identical_tensors(make_pairs: MakePairs) -> None:
-    root = make_pairs()
-    for side in ('GT', 'LR4x'):
-        write_lmdb(ClipFolder(root / side), root / f'{side}.lmdb')
-    lmdb = {'io_backend': {'type': 'lmdb'}}
-    for make in (train_set, eval_set):
-        disk, packed = make(root), make(root, **lmdb)
-        assert len(disk) == len(packed) == 13
-        for index in range(13):
-            torch.manual_seed(index)
-            expected = disk[index]
-            torch.manual_seed(index)
-            found = packed[index]
-            assert found.keys() == expected.keys()
-            for key, value in expected.items():
-                assert torch.equal(found[key], value) if torch.is_tensor(value) else found[key] == value
 
 
 def test_unequal_sizes_and_bands(make_pairs: MakePairs) -> None:

@@ -1,0 +1,89 @@
+"""Damage anywhere in a PNG is found without decoding it, and what is found is what a decoder finds."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from small_clips import lr_frame
+
+from satvsr_plugin.data import image_check
+from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.image_check import PNG_SIGNATURE, check_image
+from satvsr_plugin.data.image_io import decode_image, encode_image
+from satvsr_plugin.errors import DataError
+
+
+def png(channels: int = 3, dtype: type = np.uint8) -> bytes:
+    return encode_image('.png', lr_frame(0, 0, channels=channels, dtype=dtype), 'test')
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))
+
+
+def unusual_png(colour_type: int, depth: int, row: bytes, *extra: bytes) -> bytes:
+    """A PNG of 4x2 equal rows, of a kind that OpenCV does not write."""
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', 4, 2, depth, colour_type, 0, 0, 0))
+    pixels = chunk(b'IDAT', zlib.compress(2 * (b'\0' + row)))
+    return PNG_SIGNATURE + b''.join((header, *extra, pixels, chunk(b'IEND', b'')))
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+@pytest.mark.parametrize('channels', [1, 3, 4])
+def test_format_is_read_from_the_header_alone(channels: int, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_check, 'decode_image', None)
+    assert check_image(png(channels, dtype), 'x') == (12, 16, channels, 8 * np.dtype(dtype).itemsize)
+
+
+@pytest.mark.parametrize('content', [
+    unusual_png(3, 8, b'\0\1\0\1', chunk(b'PLTE', b'\1\2\3\4\5\6')),
+    unusual_png(0, 1, b'\xa0'),
+    unusual_png(4, 8, bytes(8)),
+    unusual_png(2, 8, bytes(12), chunk(b'tRNS', bytes(6))),
+], ids=['palette', 'one bit', 'grey with alpha', 'transparent colour'])
+def test_kinds_that_decoders_expand_are_as_decoded(content: bytes) -> None:
+    assert check_image(content, 'x') == FrameFormat.of(decode_image(content, 'x'))
+
+
+def test_other_formats_are_decoded() -> None:
+    content = encode_image('.tif', lr_frame(0, 0, dtype=np.uint16), 'test')
+    assert check_image(content, 'x') == (12, 16, 3, 16)
+    with pytest.raises(DataError, match='x: not a readable image'):
+        check_image(content[:len(content) // 2], 'x')
+    with pytest.raises(DataError, match='x: not a readable image'):
+        check_image(b'', 'x')
+
+
+def test_every_changed_byte_and_every_length_is_found() -> None:
+    content = png()
+    for position in range(len(PNG_SIGNATURE), len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 1 << position % 8
+        with pytest.raises(DataError, match='x: not a readable image .*damaged'):
+            check_image(bytes(changed), 'x')
+    for length in range(len(content)):
+        with pytest.raises(DataError, match='x: not a readable image'):
+            check_image(content[:length], 'x')
+    assert check_image(content + b'what some programs append', 'x') == (12, 16, 3, 8)
+
+
+@pytest.mark.parametrize(('chunks', 'what'), [
+    ((chunk(b'IDAT', b''),), 'no header'),
+    ((chunk(b'IHDR', bytes(12)),), 'no header'),
+    ((chunk(b'IHDR', bytes(13)), chunk(b'IEND', b'')), 'no pixels'),
+])
+def test_chunks_that_are_sound_but_make_no_picture(chunks: tuple[bytes, ...], what: str) -> None:
+    with pytest.raises(DataError, match=f'damaged: {what}'):
+        check_image(PNG_SIGNATURE + b''.join(chunks), 'x')
+
+
+def test_a_png_that_passes_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksums stand for the decoder: what one finds, the other finds too."""
+    content = png()
+    changed = bytearray(content)
+    changed[len(content) // 2] ^= 4
+    assert cv2.imdecode(np.frombuffer(bytes(changed), np.uint8), cv2.IMREAD_UNCHANGED) is None
