@@ -1,18 +1,26 @@
 """Making LR frames from GT, as the authors of Jilin-189 did, and the bicubic pictures back at full size.
 
 The release's LR frames are MATLAB's bicubic ``imresize``: both directions in float64 with a kernel widened by the
-scale, replicated borders, one rounding (half up) at the end. What is made here equals them bit for bit. At scales
-2, 4 and 8 the weights are dyadic fractions, so that the sums are exact in whatever order they are taken.
+scale, replicated borders, one rounding (half up) at the end. What is made here equals them bit for bit, in whatever
+order the sums are taken: at scales 2, 4 and 8 all weights are multiples of 1/65536, so that sums of 16-bit pixels are
+exact in float64. At scale 3 they are multiples of 1/81; results are multiples of 1/6561, which is odd, so that none
+lies nearer than 1/13122 to a half, and an error of 1e-10 cannot turn the rounding.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Literal, get_args
+
 import numpy as np
 
+from satvsr_plugin.data.degradation_taps import Block, Taps, as_blocks, chained, gaussian_taps, resample
 from satvsr_plugin.errors import DataError
 from satvsr_plugin.ops.resize import bicubic_taps
 
 SCALES = (2, 3, 4, 8)
+Kind = Literal['bicubic', 'bd']
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def downsample(gt: np.ndarray, scale: int) -> np.ndarray:
@@ -28,6 +36,32 @@ def downsample(gt: np.ndarray, scale: int) -> np.ndarray:
     Raises:
         DataError: the size is not a multiple of the scale, or smaller than it.
     """
+    return shrink(gt, scale, dtype=gt.dtype)
+
+
+def shrink(
+    gt: np.ndarray, scale: int, kind: Kind = 'bicubic', blur: float = 0.0, dtype: np.dtype | type = np.float64
+) -> np.ndarray:
+    """Blur a GT frame and make it smaller.
+
+    ``bicubic`` is that of :func:`downsample`. ``bd``, for blur and decimation, takes the first pixel of every
+    ``scale``, at rows and columns 0, scale, 2 * scale, ..., as VSR-DUF (Jo et al., CVPR 2018) does: its LR frames lie
+    (scale - 1) / 2 GT pixels further up and left than bicubic ones.
+
+    Args:
+        gt: (h, w, c), any number type; h and w multiples of ``scale``.
+        scale: how many times smaller LR is.
+        kind: how it is made smaller.
+        blur: standard deviation in GT pixels of the Gaussian before it; 13 x 13 taps at 1.6, and the frame mirrored
+            at its border without repeating the border's pixel, both as VSR-DUF has it. 0 for none.
+        dtype: of the result.
+
+    Returns:
+        (h / scale, w / scale, c) array of ``dtype``: float64 as it comes, integers rounded half up and clipped.
+
+    Raises:
+        DataError: the size is not a multiple of the scale, or smaller than it.
+    """
     height, width = gt.shape[:2]
     if min(height, width) < scale:
         raise DataError(f'{width}x{height} pixels (width x height) are too few for the scale {scale}')
@@ -36,7 +70,8 @@ def downsample(gt: np.ndarray, scale: int) -> np.ndarray:
             f'{width}x{height} pixels (width x height) are not a multiple of the scale {scale}; crop the frame to '
             f'{width // scale * scale}x{height // scale * scale} first (degrade_clips.py --crop does)'
         )
-    return _resize(gt, 1 / scale, mirror=False)
+    rows, columns = (_shrinking(size, scale, kind, blur) for size in (height, width))
+    return resample(gt, rows, columns, dtype)
 
 
 def upsample(lr: np.ndarray, scale: int) -> np.ndarray:
@@ -49,7 +84,8 @@ def upsample(lr: np.ndarray, scale: int) -> np.ndarray:
     Returns:
         (h * scale, w * scale, c) array of the same type.
     """
-    return _resize(lr, scale, mirror=True)
+    rows, columns = (_enlarging(size, scale) for size in lr.shape[:2])
+    return resample(lr, rows, columns, lr.dtype)
 
 
 def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
@@ -58,19 +94,14 @@ def crop_to_multiple(image: np.ndarray, scale: int) -> np.ndarray:
     return image[:height, :width]
 
 
-def _resize(image: np.ndarray, scale: float, mirror: bool) -> np.ndarray:
-    rows = _resize_rows(image, scale, mirror)  # (h', w, c)
-    columns = _resize_rows(np.ascontiguousarray(rows.transpose(1, 0, 2)), scale, mirror)  # (w', h', c)
-    rounded = np.floor(columns.transpose(1, 0, 2) + 0.5)  # np.round would take halves to the even number
-    return np.clip(rounded, 0, np.iinfo(image.dtype).max).astype(image.dtype)
+@lru_cache(maxsize=64)  # frames of a clip, and mostly of all clips, are of one size
+def _shrinking(size: int, scale: int, kind: Kind, blur: float) -> list[Block]:
+    if kind == 'bd':
+        return as_blocks(gaussian_taps(size, blur, step=scale))
+    bicubic = Taps(*bicubic_taps(size, size // scale, 1 / scale))
+    return as_blocks(chained(gaussian_taps(size, blur), bicubic) if blur else bicubic)
 
 
-def _resize_rows(image: np.ndarray, scale: float, mirror: bool) -> np.ndarray:
-    """Resample the first axis, tap by tap: whole rows are weighted and added, which is fast at any size."""
-    indices, weights = bicubic_taps(image.shape[0], round(image.shape[0] * scale), scale, mirror)
-    total = np.zeros((len(indices), *image.shape[1:]))
-    product = np.empty_like(total)
-    for tap in range(indices.shape[1]):
-        np.multiply(image[indices[:, tap]], weights[:, tap, None, None], out=product)
-        total += product
-    return total
+@lru_cache(maxsize=64)
+def _enlarging(size: int, scale: int) -> list[Block]:
+    return as_blocks(Taps(*bicubic_taps(size, size * scale, scale, mirror=True)))

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import sys
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
+from satvsr_plugin.atomic import is_resumable, resumable
 from satvsr_plugin.data.clip_source import frame_key
 from satvsr_plugin.data.clips import ClipFolder
-from satvsr_plugin.data.degradation import crop_to_multiple, downsample, upsample
-from satvsr_plugin.data.image_io import write_image
+from satvsr_plugin.data.degradation_frame import fits_jpeg
+from satvsr_plugin.data.degradation_options import Degradation
+from satvsr_plugin.data.degradation_record import RECORD, joined, read_record, settings_of
+from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.lr_frames import Frame, FrameMaker
+from satvsr_plugin.data.lr_publish import publish, refuse_existing
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
+from satvsr_plugin.parallel import ordered_map
 
-LOSSY_SUFFIXES = ('.jpg', '.jpeg')
+STAGING = '.degrading'  # in the output folder: one run at a time works there
+GO_ON = 'Mend this and run the same command again: it goes on where it stopped'
+DONE = 'done'  # in the staging folder: all frames are made, and have only to be moved into place
 
 
 class Summary(NamedTuple):
@@ -29,123 +36,158 @@ class Summary(NamedTuple):
 
     clips: int
     frames: int
+    taken_up: int  # frames of these that a run before had finished
     folders: list[str]  # in the output folder
     seconds: float
 
 
 def degrade_clips(
-    gt: ClipFolder, output: Path, scale: int, bicubic: bool = False, crop: bool = False, overwrite: bool = False
+    gt: ClipFolder, output: Path, degradation: Degradation, bicubic: bool = False, crop: bool = False,
+    overwrite: bool = False, processes: int = 1,
 ) -> Summary:
-    """Write ``output/LR{scale}x/<clip>/<frame>.png`` for every frame of every clip.
+    """Write ``output/LR{scale}x/<clip>/<frame>.png`` for every frame of every clip, and ``output/degradation.json``.
 
-    Everything is written to a hidden folder in ``output`` and moved into place at the end: on any error nothing of
-    it stays. Frames keep their suffix, but JPEG becomes PNG. Progress goes to stderr.
+    Everything is made in a hidden folder in ``output`` and moved into place at the end. A run that is stopped, by
+    whatever, leaves that folder, and the next run with the same arguments goes on there and ends in the same bytes.
+    Wrong input leaves nothing. Frames keep their suffix, but JPEG becomes PNG. Progress goes to stderr.
 
     Args:
         gt: the GT clips.
         output: a folder, made if it is missing; may hold other clips already.
-        scale: how many times smaller LR is.
+        degradation: what is done to the frames.
         bicubic: write ``Bicubic{scale}x``, LR interpolated back to GT's size, too.
         crop: cut GT to a multiple of the scale, at the bottom and at the right, and write it to ``output/GT``.
         overwrite: replace frames that are there already.
+        processes: how many work at the same time.
 
     Raises:
-        DataError: sizes that are no multiple of the scale, damaged frames, frames that are there already, a full disk.
+        DataError: sizes that are no multiple of the scale, frames that JPEG cannot hold, damaged frames, frames that
+            are there already, another run at work in ``output``, a full disk.
     """
     start = time.monotonic()
-    folders = [f'LR{scale}x', *([f'Bicubic{scale}x'] if bicubic else []), *(['GT'] if crop else [])]
-    frames = [(clip, frame) for clip, names in gt.clips.items() for frame in names]
-    _check_output(gt, output, folders, [_target(*name) for name in frames], overwrite)
-    _check_sizes(gt, scale, crop)
+    maker = FrameMaker(gt.root, output / STAGING, degradation, bicubic, crop)
+    _check_output(gt, output, maker.folders)
+    frames, problems = _list_frames(gt, degradation, crop)
+    plan = [str(gt.root.resolve()), settings_of(degradation, bicubic, crop), [_identity(gt, frame) for frame in frames]]
+    made = not output.exists()
     try:
-        with _staging(output) as staging:
-            _degrade_frames(gt, frames, staging, scale, folders)
-            _publish(staging, output)
+        if not overwrite and not (is_resumable(maker.staging, plan) and _is_done(maker)):
+            refuse_existing(output, (Path(folder) / frame.target for folder in maker.folders for frame in frames))
+        with resumable(maker.staging, plan):
+            taken_up = _take_up(maker, frames)
+            problems += _make_frames(maker, frames, taken_up, processes)
+            if not problems:
+                _mark_done(maker)
+                publish(maker.staging, output, maker.folders, overwrite)
+                _write_record(output, maker, frames)
+        if problems and made and not any(output.iterdir()):
+            output.rmdir()
     except OSError as error:
-        raise DataError(f'{output}: cannot write there: {error.strerror}') from error
-    return Summary(len(gt.clips), len(frames), folders, time.monotonic() - start)
+        raise DataError(f'{output}: cannot write there: {error.strerror}. {GO_ON}') from error
+    raise_problems(str(gt.root), problems)
+    return Summary(len(gt.clips), len(frames), len(taken_up), maker.folders, time.monotonic() - start)
 
 
-def _degrade_frames(
-    gt: ClipFolder, frames: list[tuple[str, str]], staging: Path, scale: int, folders: list[str]
-) -> None:
-    """Write the pictures made from all frames to ``staging``; several at a time, since reading and writing wait."""
-
-    def degrade(name: tuple[str, str]) -> str | None:
-        """Write the pictures made from one frame; returns what is wrong with it."""
-        try:
-            pictures = _make_pictures(gt.read(*name), scale, folders)
-        except DataError as error:
-            return str(error)
-        for folder, picture in pictures.items():
-            write_image(staging / folder / _target(*name), picture)
-        return None
-
-    with ThreadPoolExecutor() as pool:
-        results = list(tqdm(pool.map(degrade, frames), total=len(frames), unit='frame', desc='degrading'))
-    raise_problems(str(gt.root), [problem for problem in results if problem])
+def _is_done(maker: FrameMaker) -> bool:
+    """Whether all frames are made, so that some may be in place already."""
+    return (maker.staging / DONE).exists()
 
 
-def _make_pictures(gt: np.ndarray, scale: int, folders: list[str]) -> dict[str, np.ndarray]:
-    """The (h, w, c) pictures for ``folders`` from one GT frame."""
-    gt = crop_to_multiple(gt, scale) if 'GT' in folders else gt
-    pictures = {f'LR{scale}x': downsample(gt, scale)}
-    if f'Bicubic{scale}x' in folders:
-        pictures[f'Bicubic{scale}x'] = upsample(pictures[f'LR{scale}x'], scale)
-    if 'GT' in folders:
-        pictures['GT'] = gt
-    return pictures
+def _mark_done(maker: FrameMaker) -> None:
+    for leftover in list(maker.staging.rglob('.*.partial-*')):  # an earlier run was killed while writing these
+        leftover.unlink(missing_ok=True)
+    (maker.staging / DONE).touch()
 
 
-def _target(clip: str, frame: str) -> Path:
-    """Where a frame goes below its folder; JPEG would add errors of its own."""
-    suffix = frame[len(frame_key(frame)) :]
-    return Path(clip) / (frame_key(frame) + ('.png' if suffix.lower() in LOSSY_SUFFIXES else suffix))
+def _take_up(maker: FrameMaker, frames: Sequence[Frame]) -> set[Frame]:
+    """The frames that an earlier run has finished."""
+    finished = set(frames) if _is_done(maker) else {frame for frame in frames if maker.is_made(frame)}
+    if finished:
+        print(f'{len(finished)} of {len(frames)} frames were finished by an earlier run', file=sys.stderr)
+    return finished
 
 
-def _check_output(gt: ClipFolder, output: Path, folders: list[str], targets: list[Path], overwrite: bool) -> None:
+def _make_frames(maker: FrameMaker, frames: Sequence[Frame], finished: set[Frame], processes: int) -> list[str]:
+    """Make the pictures of the frames that are not finished; returns what is wrong with frames."""
+    missing = [frame for frame in frames if frame not in finished]
+    problems = []
+    with (closing(ordered_map(maker, missing, processes)) as results,
+          tqdm(total=len(frames), initial=len(finished), unit='frame', desc='degrading') as progress):
+        for _, result in results:
+            if isinstance(result, DataError):
+                raise DataError(f'{result}. {GO_ON}')
+            problems += [result] if result else []
+            progress.update()
+    return problems
+
+
+def _write_record(output: Path, maker: FrameMaker, frames: Sequence[Frame]) -> None:
+    """Say in the record how the frames, which are in place now, were made."""
+    folder = maker.folders[0]
+    written: dict[str, set[str]] = {}
+    for frame in frames:
+        written.setdefault(frame.clip, set()).add(frame.target.name)
+    record = joined(
+        read_record(output), folder, settings_of(maker.degradation, maker.bicubic, maker.crop),
+        clips={clip: maker.degradation.draw(clip)._asdict() for clip in written},
+        mixed=[clip for clip, names in written.items() if _holds_others(output / folder / clip, names)])
+    new = maker.staging / RECORD  # there rather than beside the old one, where it would stay if this run were killed
+    new.write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
+    os.replace(new, output / RECORD)
+
+
+def _holds_others(clip: Path, names: set[str]) -> bool:
+    """Whether there are images in the folder of a clip besides those of these names."""
+    return any(path.name not in names for path in clip.iterdir() if frame_key(path.name) != path.name)
+
+
+def _check_output(gt: ClipFolder, output: Path, folders: Sequence[str]) -> None:
     source = gt.root.resolve()
     for folder in folders:
         place = (output / folder).resolve()
         if source in (place, *place.parents):
             raise DataError(f'{output / folder}: lies in the folder of the GT clips; choose another output folder')
-        there = [target for target in targets if (place / target).exists()]
-        if there and not overwrite:
-            raise DataError(
-                f'{output / folder}: {len(there)} of the frames are there already ({there[0]}); '
-                'choose another output folder or add --overwrite'
-            )
+        if place.exists() and not place.is_dir():
+            raise DataError(f'{output / folder}: is not a folder; move it away, or choose another output folder')
+    read_record(output)  # now rather than after all the work
 
 
-def _check_sizes(gt: ClipFolder, scale: int, crop: bool) -> None:
-    """All clips at once and before anything is written; frames of a clip have one size, reading them checks that."""
-    problems = []
-    for clip, frames in gt.clips.items():
-        height, width = gt.format(clip)[:2]
-        if min(height, width) < scale:
-            problems.append(f'{clip}/{frames[0]}: {width}x{height} pixels are too few')
-        elif not crop and (height % scale or width % scale):
-            problems.append(f'{clip}/{frames[0]}: {width}x{height} pixels are no multiple of {scale}; add --crop')
-    raise_problems(f'{gt.root}: the scale {scale} does not fit', problems)
+def _list_frames(gt: ClipFolder, degradation: Degradation, crop: bool) -> tuple[list[Frame], list[str]]:
+    """The frames, and which clips' first frames, that say what the others must be like, are damaged.
+
+    Refuses, for all clips at once and before anything is written, those that do not fit.
+    """
+    frames, damaged, misfits = [], [], []
+    for clip, (first, *others) in gt.clips.items():
+        try:
+            form = gt.format(clip)
+        except DataError as error:  # told when all frames have been read, with what is wrong with those
+            damaged.append(str(error))
+            frames += [Frame(clip, file, None) for file in others]
+            continue
+        misfits += [f'{clip}/{first}: {misfit}' for misfit in _misfits(form, degradation, crop)]
+        frames += [Frame(clip, file, form) for file in (first, *others)]
+    raise_problems(f'{gt.root}: these settings do not fit', misfits)
+    return frames, damaged
 
 
-@contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """A hidden folder in ``output`` for unfinished work; removed in any case."""
-    staging = output / f'.degrading-{os.getpid()}'
-    made = not output.exists()
+def _misfits(form: FrameFormat, degradation: Degradation, crop: bool) -> list[str]:
+    """What about a format does not go with the settings."""
+    height, width, scale = form.height, form.width, degradation.scale
+    misfits = []
+    if min(height, width) < scale:
+        misfits.append(f'{width}x{height} pixels are too few for the scale {scale}')
+    elif not crop and (height % scale or width % scale):
+        misfits.append(f'{width}x{height} pixels are no multiple of the scale {scale}; add --crop')
+    if degradation.jpeg is not None and not fits_jpeg(form):
+        misfits.append(f'is {form}, but JPEG holds 1 or 3 channels of 8 bit; leave out --jpeg')
+    return misfits
+
+
+def _identity(gt: ClipFolder, frame: Frame) -> list[Any]:
+    """What changes when a GT frame does."""
     try:
-        staging.mkdir(parents=True)
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if made and output.exists() and not any(output.iterdir()):
-            output.rmdir()
-
-
-def _publish(staging: Path, output: Path) -> None:
-    for path in sorted(staging.rglob('*')):
-        if path.is_file():
-            target = output / path.relative_to(staging)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
+        status = (gt.root / frame.clip / frame.file).stat()
+    except OSError as error:
+        raise DataError(f'{gt.root}: {frame}: cannot read the file: {error.strerror}') from error
+    return [frame.clip, frame.file, status.st_size, status.st_mtime_ns]

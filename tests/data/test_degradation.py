@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy.ndimage import gaussian_filter1d
 
-from satvsr_plugin.data.degradation import crop_to_multiple, downsample, upsample
+from satvsr_plugin.data.degradation import crop_to_multiple, downsample, shrink, upsample
+from satvsr_plugin.data.degradation_taps import Taps, as_blocks, chained, gaussian_taps, resample
 from satvsr_plugin.data.image_io import read_image
 from satvsr_plugin.errors import DataError
+from satvsr_plugin.ops.resize import bicubic_taps
 
 
 def test_lr_of_real_frames_is_the_authors_bit_for_bit(shared_dir: Path) -> None:
@@ -111,3 +115,56 @@ def test_a_size_that_does_not_fit_says_what_to_crop_to() -> None:
     assert crop_to_multiple(gt, 4).shape == (640, 480, 3)
     with pytest.raises(DataError, match='too few'):
         downsample(np.zeros((8, 3, 3), np.uint8), 4)
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4, 8])
+def test_no_order_of_the_sums_can_change_a_rounding(scale: int) -> None:
+    """What the module's docstring claims: the results are multiples of a unit that keeps clear of halves."""
+    units = 81 if scale == 3 else 65536  # of a weight, along one axis
+    for ratio, mirror in ((1 / scale, False), (scale, True)):
+        weights = bicubic_taps(96, round(96 * ratio), ratio, mirror)[1] * units
+        assert np.abs(weights - np.round(weights)).max() < (1e-11 if scale == 3 else 1e-300)
+        largest = 65535 * np.abs(weights / units).sum(axis=1).max() ** 2
+        assert (largest * units**2 < 2**53) if units % 2 == 0 else (largest * 1e-13 < 1 / (2 * units**2))
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_blur_with_decimation_is_the_toolboxs_of_duf(scale: int) -> None:
+    from basicsr.data.data_util import duf_downsample
+
+    gt = np.random.default_rng(scale).integers(0, 256, (12 * scale, 9 * scale, 3), np.uint8)
+    clip = torch.from_numpy(gt.transpose(2, 0, 1)[None] / np.float32(255))  # (1, c, h, w)
+    expected = duf_downsample(clip, kernel_size=13, scale=scale)[0].numpy().transpose(1, 2, 0) * 255
+    np.testing.assert_allclose(shrink(gt, scale, 'bd', 0.4 * scale), expected, atol=1e-3)
+
+
+def test_decimation_takes_the_first_pixel_of_every_block() -> None:
+    gt = np.arange(2 * 12 * 8 * 3, dtype=np.uint16).reshape(12, 16, 3)
+    np.testing.assert_array_equal(shrink(gt, 4, 'bd', 0.0, np.uint16), gt[::4, ::4])
+
+
+@pytest.mark.parametrize('sigma', [0.5, 1.2, 2.0, 5.0])
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_blurs_before_either_kind(sigma: float, dtype: type) -> None:
+    """The blur against SciPy's, and bicubic of it against the dense matrices of the exact weights."""
+    gt = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (24, 48, 3), dtype, endpoint=True)
+    blurred = gaussian_filter1d(gaussian_filter1d(gt.astype(float), sigma, 0, mode='mirror'), sigma, 1, mode='mirror')
+    np.testing.assert_allclose(shrink(gt, 4, 'bd', sigma), blurred[::4, ::4], rtol=1e-12)
+    down, across = (np.array([[float(row.get(i, 0)) for i in range(size)]
+                              for row in exact_weights(size, Fraction(1, 4))]) for size in (24, 48))
+    expected = np.einsum('yh,xw,hwc->yxc', down, across, blurred)
+    np.testing.assert_allclose(shrink(gt, 4, 'bicubic', sigma), expected, rtol=1e-9, atol=1e-9)
+    whole = np.clip(np.floor(expected + 0.5), 0, np.iinfo(dtype).max)
+    np.testing.assert_array_equal(shrink(gt, 4, 'bicubic', sigma, dtype), whole)
+
+
+@pytest.mark.parametrize('size', [1, 2, 3, 7, 200])
+def test_taps_at_any_size(size: int) -> None:
+    """Frames smaller than the kernel, sizes that fill no block, and rows unlike columns."""
+    image = np.random.default_rng(size).random((size, 19, 2))
+    rows = chained(gaussian_taps(size, 3.0), Taps(*bicubic_taps(size, size * 2, 2, mirror=True)))
+    expected = gaussian_filter1d(image, 3.0, 0, mode='mirror') if size > 1 else image
+    indices, weights = bicubic_taps(size, size * 2, 2, mirror=True)
+    expected = np.einsum('ik,ikwc->iwc', weights, expected[indices])[:, ::3]
+    columns = as_blocks(gaussian_taps(19, 0.0, step=3))
+    np.testing.assert_allclose(resample(image, as_blocks(rows), columns), expected, atol=1e-12)
