@@ -27,6 +27,8 @@ REQUIREMENTS = [
     'pydantic>=2.5,<3',
     # Any release: only its plain bar is used.
     'tqdm',
+    # The oldest that knows urllib3 2.
+    'requests>=2.30',
     # basicsr imports distutils, which only setuptools has on Python 3.12; mmcv's build imports pkg_resources,
     # which setuptools 82 removed (its own warning advises <81).
     'setuptools>=64,<81',

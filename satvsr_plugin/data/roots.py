@@ -1,16 +1,17 @@
-"""Where the LR and GT clips of a data set lie, in any layout of the Jilin-189 release."""
+"""Finding and opening the LR and GT clips of a data set, in any layout of the Jilin-189 release."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
 
+from satvsr_plugin.data.clip_source import natural_order
+from satvsr_plugin.data.clips import open_clips
 from satvsr_plugin.data.jilin189_options import Jilin189Options
+from satvsr_plugin.data.pairs import ClipPairs, read_frame_list
+from satvsr_plugin.data.problems import raise_problems
+from satvsr_plugin.data.release import TEST_FOLDERS, TRAIN_FOLDERS
 from satvsr_plugin.errors import DataError
-
-# The authors' code calls the folders train and eval, the archives of the release training_set and test_set.
-TRAIN_FOLDERS = ('', 'train', 'training_set', 'trainset/train', 'trainset/training_set')
-TEST_FOLDERS = ('', 'eval', 'test_set', 'testset/eval', 'testset/test_set')
 
 
 class Roots(NamedTuple):
@@ -41,3 +42,29 @@ def resolve_roots(options: Jilin189Options) -> Roots:
     script = 'prepare_lmdb.py' if suffix else 'degrade_clips.py'
     raise DataError(f'data set {options.name}: no {lq_name} in any of {", ".join(map(str, places))}; correct dataroot, '
                     f'make {lq_name} with scripts/{script}, or give dataroot_gt and dataroot_lq')
+
+
+def open_pairs(options: Jilin189Options) -> tuple[ClipPairs, list[tuple[str, int]]]:
+    """Open and check the clips that the options ask for.
+
+    Returns:
+        The clips, and the centre frames to use as (clip, index of the frame in the clip).
+
+    Raises:
+        DataError: something is missing or does not fit; lists all of it.
+    """
+    roots = resolve_roots(options)
+    lq = open_clips(roots.lq, options.io_backend.type)
+    gt = open_clips(roots.gt, options.io_backend.type) if roots.gt else None
+    pairs = ClipPairs(lq, gt, options.scale)
+    if options.meta_info_file:
+        chosen = read_frame_list(options.meta_info_file, lq)
+        pairs.check(chosen, options.shortest_clip, options.smallest_gt)
+    elif options.clips:
+        raise_problems(str(lq.root), [f'clip {clip}: there is none' for clip in options.clips if clip not in lq.clips])
+        chosen = {clip: range(len(lq.clips[clip])) for clip in options.clips}
+        pairs.check(chosen, options.shortest_clip, options.smallest_gt)
+    else:
+        pairs.check(natural_order({*lq.clips, *(gt.clips if gt else ())}), options.shortest_clip, options.smallest_gt)
+        chosen = {clip: range(len(frames)) for clip, frames in lq.clips.items()}
+    return pairs, [(clip, index) for clip, indices in chosen.items() for index in indices]
