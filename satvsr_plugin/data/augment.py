@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from random import Random
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 
@@ -13,18 +13,28 @@ from satvsr_plugin.data.clip_source import ClipSource
 from satvsr_plugin.data.frame_format import FrameFormat
 
 
-def sample_generator() -> Random:
-    """Random numbers for one training sample, seeded from torch's generator.
+class SampleRandom:
+    """The random numbers of one training sample, at most sixteen, drawn from torch's generator.
 
     The toolbox's ``worker_init_fn`` seeds ``numpy`` and ``random`` with the same number whenever the workers
     start anew, which is every epoch: drawn from there, each epoch would show the same crops. Torch gives every
     worker of every epoch a seed of its own, and ``manual_seed`` of the option file makes it repeatable.
     """
-    return Random(int(torch.randint(2**62, ())))
+
+    def __init__(self) -> None:
+        # all at once: a generator of its own for every sample would take longer to seed than a crop to read
+        self._numbers = iter(torch.rand(16, dtype=torch.float64).tolist())
+
+    def below(self, limit: int) -> int:
+        """A whole number in [0, limit), uniform."""
+        return int(next(self._numbers) * limit)
+
+    def coin(self) -> bool:
+        """True with probability 1/2."""
+        return next(self._numbers) < 0.5
 
 
-@dataclass(frozen=True)
-class Patch:
+class Patch(NamedTuple):
     """A square patch of a frame, in LR pixels, and how it is turned.
 
     Both flips with probability 1/2 are the four states that MSDTGP was trained with; the transposition adds
@@ -39,10 +49,10 @@ class Patch:
     transpose: bool = False
 
     @classmethod
-    def draw(cls, rng: Random, frame: FrameFormat, size: int, flip: bool, rotate: bool) -> Patch:
+    def draw(cls, rng: SampleRandom, frame: FrameFormat, size: int, flip: bool, rotate: bool) -> Patch:
         """Draw the place of a patch in an LR frame uniformly, and its flips, each with probability 1/2."""
-        top, left = rng.randrange(frame.height - size + 1), rng.randrange(frame.width - size + 1)
-        vertical, horizontal, transpose = (rng.random() < 0.5 for _ in range(3))
+        top, left = rng.below(frame.height - size + 1), rng.below(frame.width - size + 1)
+        vertical, horizontal, transpose = rng.coin(), rng.coin(), rng.coin()
         return cls(top, left, size, flip and vertical, flip and horizontal, rotate and transpose)
 
     def cut(self, source: ClipSource, clip: str, frames: Sequence[str], scale: int = 1) -> np.ndarray:
@@ -55,22 +65,23 @@ class Patch:
             scale: 1 for LR frames, the network's scale for GT.
 
         Returns:
-            (t, size * scale, size * scale, c).
+            (t, c, size * scale, size * scale) uint8 or uint16.
 
         Raises:
             DataError: a frame is missing, damaged or unlike the other frames of its clip.
         """
         size = scale * self.size
         patches = source.crop(clip, frames, scale * self.top, scale * self.left, size, size)
-        if self.flip_vertical:
-            patches = patches[:, ::-1]
+        planes = np.ascontiguousarray(patches.transpose(0, 3, 1, 2))
         if self.flip_horizontal:
-            patches = patches[:, :, ::-1]
-        return patches.swapaxes(1, 2) if self.transpose else patches
+            planes = cv2.flip(planes.reshape(-1, size), 1).reshape(planes.shape)  # numpy copies backwards slowly
+        if self.flip_vertical:
+            planes = planes[:, :, ::-1]
+        return planes.swapaxes(2, 3) if self.transpose else planes
 
 
-def to_tensor(images: np.ndarray) -> torch.Tensor:
-    """(..., h, w, c) uint8 or uint16 to contiguous (..., c, h, w) float32 in [0, 1]."""
-    planes = images.swapaxes(-1, -2).swapaxes(-2, -3)  # np.moveaxis says it better, but takes ten times as long
-    peak = np.float32(2 ** (8 * images.itemsize) - 1)
-    return torch.from_numpy(np.divide(planes, peak, dtype=np.float32, order='C'))
+def to_tensor(planes: np.ndarray) -> torch.Tensor:
+    """(..., c, h, w) uint8 or uint16 to contiguous float32 in [0, 1]."""
+    pixels = planes.astype(np.float32, order='C')
+    pixels /= np.float32(2 ** (8 * planes.itemsize) - 1)
+    return torch.from_numpy(pixels)

@@ -1,4 +1,7 @@
-"""Clips in an LMDB: encoded images, as the toolbox stores them, or pixels, of which a crop reads its own rows only."""
+"""Clips in an LMDB: encoded images, as the toolbox stores them, or pixels, of which a crop reads its own rows only.
+
+Pixels are stored as planes, as networks take them: to separate interleaved bands would take a crop as long as all else.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ META_INFO = 'meta_info.txt'
 class ClipLmdb(ClipSource):
     """Clips in an LMDB as ``scripts/prepare_lmdb.py`` and the toolbox write them.
 
-    ``data.mdb`` holds each frame under the key ``clip/frame`` (no suffix): the encoded image, or the rows of pixels
+    ``data.mdb`` holds each frame under the key ``clip/frame`` (no suffix): the encoded image, or planes of pixels
     where ``about.json`` says so. ``meta_info.txt`` has a line ``clip/frame.png (h,w,c) 1`` for each.
 
     Attributes:
-        encoding: ``png`` (an image file of any format) or ``raw`` ((h, w, c) uint8 or little-endian uint16, RGB).
+        encoding: ``png`` (an image file of any format) or ``raw`` ((c, h, w) uint8 or little-endian uint16, RGB).
         recompressed: the images are not the source's files byte for byte, but the same pixels encoded again.
 
     Raises:
@@ -45,7 +48,7 @@ class ClipLmdb(ClipSource):
         self.encoding: Encoding = about.get('encoding', 'png')
         self.recompressed: bool = about.get('recompressed', False)
         self._formats = {clip: FrameFormat(*form) for clip, form in about.get('formats', {}).items()}
-        listed, stored = sum(map(len, self.clips.values())), self._environment().stat()['entries']
+        listed, stored = sum(map(len, self.clips.values())), self._open().environment.stat()['entries']
         if listed != stored:
             raise DataError(f'{root}: {META_INFO} lists {listed} frames, but data.mdb holds {stored}; '
                             'make the LMDB again')
@@ -54,42 +57,35 @@ class ClipLmdb(ClipSource):
 
     def read_bytes(self, clip: str, frame: str) -> bytes:
         """What is stored for a frame: the image file, or its pixels where ``encoding`` is raw."""
-        with self._transaction(clip, frame) as transaction:
-            return bytes(self._stored(transaction, clip, frame))
+        return bytes(self._stored(clip, frame))
 
     def read(self, clip: str, frame: str) -> np.ndarray:
         if self.encoding != 'raw':
-            return super().read(clip, frame)
+            return self.decode(clip, frame, self._stored(clip, frame))
         height, width = self.format(clip)[:2]
-        return self.crop(clip, [frame], 0, 0, height, width)[0]
+        return np.ascontiguousarray(self.crop(clip, [frame], 0, 0, height, width)[0])
 
     def crop(self, clip: str, frames: Sequence[str], top: int, left: int, height: int, width: int) -> np.ndarray:
         if self.encoding != 'raw':
             return super().crop(clip, frames, top, left, height, width)
         form = self._formats[clip]
-        size, dtype, shape, part = form.size, form.dtype, form[:3], np.s_[top:top + height, left:left + width]
-        parts = np.empty((len(frames), height, width, form.channels), dtype)
-        with self._transaction(clip, frames[0]) as transaction:
-            for index, frame in enumerate(frames):
-                stored = self._stored(transaction, clip, frame)
-                if len(stored) != size:
-                    raise DataError(f'{self.label(clip, frame)}: holds {len(stored)} bytes instead of {size}; '
-                                    'make the LMDB again')
-                # The frame lies in the file's memory map: only the rows that are copied here are read.
-                parts[index] = np.frombuffer(stored, dtype).reshape(shape)[part]
-        return parts
+        size, dtype, shape = form.size, form.dtype, (form.channels, form.height, form.width)
+        planes = np.empty((len(frames), form.channels, height, width), dtype)
+        for index, frame in enumerate(frames):
+            stored = self._stored(clip, frame)
+            if len(stored) != size:
+                raise DataError(f'{self.label(clip, frame)}: holds {len(stored)} bytes instead of {size}; '
+                                'make the LMDB again')
+            # The frame lies in the file's memory map: only the rows that are copied here are read.
+            frame_planes = np.frombuffer(stored, dtype).reshape(shape)
+            planes[index] = frame_planes[:, top:top + height, left:left + width]
+        return planes.transpose(0, 2, 3, 1)
 
-    def _transaction(self, clip: str, frame: str) -> lmdb.Transaction:
-        try:
-            return self._environment().begin(buffers=True)
-        except lmdb.Error as error:
-            raise DataError(f'{self.label(clip, frame)}: cannot read the LMDB: {error}') from error
-
-    def _stored(self, transaction: lmdb.Transaction, clip: str, frame: str) -> memoryview:
-        """What is stored for a frame, in the memory map; valid as long as the transaction."""
+    def _stored(self, clip: str, frame: str) -> memoryview:
+        """What is stored for a frame, in the memory map; valid as long as the LMDB is open."""
         key = stored_key(clip, frame)
         try:
-            content = transaction.get(key)
+            content = self._open().transaction.get(key)
         except lmdb.Error as error:
             raise DataError(f'{self.label(clip, frame)}: cannot read the LMDB: {error}') from error
         if content is None:
@@ -97,11 +93,11 @@ class ClipLmdb(ClipSource):
                             f'{key.decode()}; make the LMDB again')
         return content
 
-    def _environment(self) -> lmdb.Environment:
+    def _open(self) -> OpenLmdb:
         """The LMDB, opened by this process; LMDB forbids to use one that was opened before a fork."""
         if self._opened is None or self._opened.process != os.getpid():
             self._opened = open_once(self.root)
-        return self._opened.environment
+        return self._opened
 
     def __getstate__(self) -> dict[str, Any]:
         """Worker processes that are spawned open the LMDB themselves."""
@@ -130,10 +126,14 @@ def _open_environment(root: Path) -> lmdb.Environment:
 
 
 class OpenLmdb:
-    """An LMDB and the process that opened it; closed when nobody refers to it any more."""
+    """An LMDB and the process that opened it; closed when nobody refers to it any more.
+
+    Nobody writes to it, so that one transaction serves for ever; it gives views of the memory map.
+    """
 
     def __init__(self, root: Path) -> None:
         self.environment = _open_environment(root)
+        self.transaction = self.environment.begin(buffers=True)
         self.process = os.getpid()
 
 

@@ -60,7 +60,7 @@ class ClipSource(ABC):
         """
         return self.decode(clip, frame, self.read_bytes(clip, frame))
 
-    def decode(self, clip: str, frame: str, content: bytes) -> np.ndarray:
+    def decode(self, clip: str, frame: str, content: bytes | memoryview) -> np.ndarray:
         """Decode what :meth:`read_bytes` returned; as :meth:`read`."""
         image = decode_image(content, self.label(clip, frame))
         found, expected = FrameFormat.of(image), self.format(clip)

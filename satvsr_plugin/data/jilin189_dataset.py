@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 from torch.utils.data import Dataset
 
-from satvsr_plugin.data.augment import Patch, sample_generator, to_tensor
+from satvsr_plugin.data.augment import Patch, SampleRandom, to_tensor
 from satvsr_plugin.data.clip_source import frame_key
 from satvsr_plugin.data.jilin189_options import (
     Jilin189Options,
@@ -63,19 +63,21 @@ class _PairedClips(Dataset):
 class _TrainingPatches(_PairedClips):
     """What training sets have in common: patches at a random place, flipped, transposed and reversed at random."""
 
-    def _read(self, clip: str, lq: list[int], gt: list[int], rng: Random) -> tuple[torch.Tensor, torch.Tensor]:
+    def _read(self, clip: str, lq: list[int], gt: list[int], rng: SampleRandom) -> tuple[np.ndarray, np.ndarray]:
         """The same patch of LR frames and of GT frames: (t, c, h, w) and (t', c, scale * h, scale * w)."""
         options, pairs = self.options, self.pairs
         patch = Patch.draw(rng, pairs.lq.format(clip), options.gt_size // options.scale,
                            flip=options.use_flip, rotate=options.use_rot)
-        # only the patch becomes float, not the frame
         lq_names, gt_names = ([source.clips[clip][i] for i in indices]
                               for source, indices in ((pairs.lq, lq), (pairs.gt, gt)))
-        return (to_tensor(patch.cut(pairs.lq, clip, lq_names)),
-                to_tensor(patch.cut(pairs.gt, clip, gt_names, options.scale)))
+        return patch.cut(pairs.lq, clip, lq_names), patch.cut(pairs.gt, clip, gt_names, options.scale)
 
-    def _in_either_direction(self, indices: list[int], rng: Random) -> list[int]:
-        return indices[::-1] if self.options.random_reverse and rng.random() < 0.5 else indices
+    def _draw_interval(self, rng: SampleRandom) -> int:
+        intervals = self.options.interval_list
+        return intervals[rng.below(len(intervals))]
+
+    def _in_either_direction(self, indices: list[int], rng: SampleRandom) -> list[int]:
+        return indices[::-1] if self.options.random_reverse and rng.coin() else indices
 
     def _key(self, clip: str, index: int) -> str:
         return f'{clip}/{frame_key(self.pairs.lq.clips[clip][index])}'
@@ -108,11 +110,11 @@ class Jilin189Dataset(_TrainingPatches):
             DataError: a frame is damaged or unlike the other frames of its clip.
         """
         options, (clip, centre) = self.options, self.frames[index]
-        rng = sample_generator()
+        rng = SampleRandom()
         window = window_indices(centre, len(self.pairs.lq.clips[clip]), options.num_frame, options.padding,
-                                rng.choice(options.interval_list))
+                                self._draw_interval(rng))
         lq, gt = self._read(clip, self._in_either_direction(window, rng), [centre], rng)
-        return {'lq': lq, 'gt': gt[0], 'key': self._key(clip, centre)}
+        return {'lq': to_tensor(lq), 'gt': to_tensor(gt[0]), 'key': self._key(clip, centre)}
 
 
 @DATASET_REGISTRY.register()
@@ -147,14 +149,14 @@ class Jilin189RecurrentDataset(_TrainingPatches):
             DataError: a frame is damaged or unlike the other frames of its clip.
         """
         clip, start = self.frames[index]
-        rng = sample_generator()
-        interval, num_frame = rng.choice(self.options.interval_list), self.options.num_frame
+        rng = SampleRandom()
+        interval, num_frame = self._draw_interval(rng), self.options.num_frame
         latest = len(self.pairs.lq.clips[clip]) - window_length(num_frame, interval)
         if start > latest:
-            start = rng.randrange(latest + 1)
+            start = rng.below(latest + 1)
         segment = self._in_either_direction([start + interval * i for i in range(num_frame)], rng)
         lq, gt = self._read(clip, segment, segment, rng)
-        return {'lq': lq, 'gt': gt, 'key': self._key(clip, start)}
+        return {'lq': to_tensor(lq), 'gt': to_tensor(gt), 'key': self._key(clip, start)}
 
 
 @DATASET_REGISTRY.register()
@@ -200,7 +202,7 @@ class Jilin189TestDataset(_PairedClips):
         clip, centre = self.frames[index]
         item = {'lq': self._read_window(clip, centre)}
         if self.pairs.gt is not None:
-            item['gt'] = to_tensor(self.pairs.read_gt(clip, centre))
+            item['gt'] = to_tensor(self.pairs.read_gt(clip, centre).transpose(2, 0, 1))
         item |= {key: self.data_info[key][index] for key in ('folder', 'idx', 'border', 'lq_path')}
         return {**item, 'bit_depth': self.pairs.lq.format(clip).bit_depth}
 
@@ -208,7 +210,8 @@ class Jilin189TestDataset(_PairedClips):
         """(t, c, h, w) window; frames that it shares with the one read before are not decoded again."""
         window = window_indices(centre, len(self.pairs.lq.clips[clip]), self.options.num_frame, self.options.padding)
         known = self._window if clip == self._window_clip else {}
-        self._window = {i: known[i] if i in known else to_tensor(self.pairs.read_lq(clip, i)) for i in set(window)}
+        self._window = {i: known[i] if i in known else to_tensor(self.pairs.read_lq(clip, i).transpose(2, 0, 1))
+                        for i in set(window)}
         self._window_clip = clip
         return torch.stack([self._window[i] for i in window])
 

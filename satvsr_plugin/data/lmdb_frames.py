@@ -65,8 +65,8 @@ def check_file(frame: Frame) -> int:
 
 
 def encode_pixels(frame: Frame) -> bytes:
-    """The rows of pixels, (h, w, c), colour as RGB, 16 bit as little-endian."""
-    return decode_checked(frame).astype(frame.format.dtype, copy=False).tobytes()
+    """The planes of pixels, (c, h, w), colour as RGB, 16 bit as little-endian."""
+    return decode_checked(frame).transpose(2, 0, 1).astype(frame.format.dtype, copy=False).tobytes()
 
 
 def encode_again(frame: Frame) -> bytes:

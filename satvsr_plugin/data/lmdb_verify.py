@@ -77,14 +77,13 @@ def _compare(part: _Part) -> list[str]:
     """A line for each frame that differs."""
     found = []
     opened = open_once(part.root)
-    with opened.environment.begin(buffers=True) as transaction:
-        for key, file in part.files.items():
-            try:
-                difference = _difference(part, transaction.get(key.encode()), file)
-            except (DataError, lmdb.Error) as error:
-                difference = str(error)
-            if difference:
-                found.append(f'{key}: {difference}')
+    for key, file in part.files.items():
+        try:
+            difference = _difference(part, opened.transaction.get(key.encode()), file)
+        except (DataError, lmdb.Error) as error:
+            difference = str(error)
+        if difference:
+            found.append(f'{key}: {difference}')
     return found
 
 
@@ -95,8 +94,8 @@ def _difference(part: _Part, stored: memoryview | None, file: Path) -> str | Non
         return None if stored == read_file(file, str(file)) else f'differs from {file}'
     expected = read_image(file)
     if part.encoding == 'raw':
-        # uint16 is stored as little-endian, whatever the machine
-        pixels = np.frombuffer(stored, expected.dtype.newbyteorder('<'))
+        # planes; uint16 is little-endian, whatever the machine
+        pixels, expected = np.frombuffer(stored, expected.dtype.newbyteorder('<')), expected.transpose(2, 0, 1)
     else:
         check_image(bytes(stored), 'in the LMDB')
         pixels = decode_image(stored, 'in the LMDB').ravel()

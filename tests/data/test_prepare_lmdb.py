@@ -94,7 +94,8 @@ def test_raw_holds_the_pixels(make_pairs: MakePairs, tmp_path: Path, kind: dict[
     expected = lr_frame(1, 4, **kind)
     assert source.encoding == 'raw' and source.format('001') == FrameFormat.of(expected)
     np.testing.assert_array_equal(source.read('001', '004.png'), expected)
-    assert source.read_bytes('001', '004.png') == expected.astype(expected.dtype.newbyteorder('<')).tobytes()
+    planes = expected.transpose(2, 0, 1).astype(expected.dtype.newbyteorder('<'))
+    assert source.read_bytes('001', '004.png') == planes.tobytes()
     crop = source.crop('001', ['004.png', '002.png', '004.png'], top=3, left=5, height=7, width=2)
     assert crop.dtype == expected.dtype
     np.testing.assert_array_equal(crop, [lr_frame(1, frame, **kind)[3:10, 5:7] for frame in (4, 2, 4)])

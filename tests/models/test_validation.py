@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
+import os
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,6 +73,44 @@ def test_average_counts_every_clip_the_same():
         scores.put(frame, values)
     assert scores.per_clip() == {'a': pytest.approx({'psnr': 32, 'ssim': 0.8}), 'b': {'psnr': 20, 'ssim': 0.5}}
     assert scores.average() == pytest.approx({'psnr': 26, 'ssim': 0.65})
+
+
+class CountedClips(Clips):
+    """Counts, across processes, how many samples were read, and refuses to read in the process of the network."""
+
+    def __init__(self, frames: dict[str, int], readers: int | None) -> None:
+        super().__init__('counted', frames)
+        self.opt['num_worker_per_gpu'] = readers
+        self.home, self.read = os.getpid(), multiprocessing.get_context('fork').Value('i', 0)
+
+    def __getitem__(self, index: int) -> dict:
+        assert (os.getpid() == self.home) == (self.opt['num_worker_per_gpu'] == 0)
+        with self.read.get_lock():
+            self.read.value += 1
+        return super().__getitem__(index)
+
+
+@pytest.mark.parametrize('readers', [None, 1, 3])
+def test_frames_are_read_ahead_while_the_network_works(model, readers, monkeypatch):
+    dataset = CountedClips({'a': 4, 'b': 4}, readers)
+    test, order = model.test, []
+
+    def test_once_others_are_read() -> None:
+        """The network takes its time: it ends when the readers have read what comes next."""
+        order.append(len(order))
+        waited = time.monotonic()
+        while dataset.read.value < min(order[-1] + 2, 8):
+            assert time.monotonic() - waited < 60, 'nothing is read while the network works'
+            time.sleep(0.001)
+        test()
+
+    monkeypatch.setattr(model, 'test', test_once_others_are_read)
+    validate(model, dataset)
+    assert len(order) == dataset.read.value == 8
+    monkeypatch.undo()
+    ahead = model.best_metric_results['counted']['psnr']['val']
+    validate(model, CountedClips({'a': 4, 'b': 4}, 0), iteration=2)
+    assert model.best_metric_results['counted']['psnr'] == {'better': 'higher', 'val': ahead, 'iter': 2}
 
 
 def test_scores_go_to_the_csv_and_equal_the_metric(model, tmp_path):

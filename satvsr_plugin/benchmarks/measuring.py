@@ -1,0 +1,84 @@
+"""Rates of several ways to do one thing, measured in turns so that a busy machine slows all of them alike."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from satvsr_plugin.parallel import available_processes
+
+PACKAGES = ('satvsr-plugin', 'basicsr', 'torch', 'torchvision', 'mmcv', 'numpy', 'opencv-python', 'lmdb', 'pillow')
+
+
+class Table(NamedTuple):
+    """Medians of what was measured."""
+
+    title: str
+    unit: str
+    reference: str  # the row that all are compared with
+    rates: Mapping[str, float]
+
+    def ratio(self, name: str) -> float:
+        """How many times as fast as the reference."""
+        return self.rates[name] / self.rates[self.reference]
+
+    def __str__(self) -> str:
+        """As Markdown."""
+        lines = [f'### {self.title}', '', f'| | {self.unit} | times the reference |', '|---|---:|---:|']
+        lines += [f'| {name}{" (reference)" if name == self.reference else ""} | {rate:,.1f} | {self.ratio(name):.2f} |'
+                  for name, rate in self.rates.items()]
+        return '\n'.join(lines)
+
+
+def in_turns(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """Run each way once a round.
+
+    Args:
+        ways: name -> a function that does the work and returns the rate that it reached.
+        rounds: how often.
+
+    Returns:
+        The median rate of each way.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, run in ways.items():
+            rates[name].append(run())
+    return {name: statistics.median(found) for name, found in rates.items()}
+
+
+def calls_a_second(function: Callable[[int], object], seconds: float) -> float:
+    """Call ``function(0)``, ``function(1)``, ... for a while; one call before that is not counted."""
+    function(0)
+    calls, start = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds or not calls:
+        function(calls)
+        calls += 1
+    return calls / elapsed
+
+
+def machine() -> dict[str, str]:
+    """What this was measured on."""
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = 'missing'
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
+    load = ', '.join(f'{value:.1f}' for value in os.getloadavg())
+    return {'processor': _processor(), 'cores': str(available_processes()), 'memory': f'{memory:.0f} GiB',
+            'load before': load, 'system': platform.platform(), 'Python': platform.python_version(), **versions}
+
+
+def _processor() -> str:
+    info = Path('/proc/cpuinfo')
+    names = [line.partition(':')[2].strip() for line in info.read_text().splitlines() if line.startswith('model name')
+             ] if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()
