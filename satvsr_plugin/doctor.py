@@ -29,6 +29,9 @@ TESTED: dict[str, str | None] = {
     'opencv-python': None, 'lmdb': None, 'pyyaml': None, 'pydantic': None, 'satvsr-plugin': None,
 }
 
+# Packages that only some files need: what for, and the extra of setup.py that brings them.
+OPTIONAL = {'av': ('video files', 'video'), 'rasterio': ('GeoTIFF', 'geo')}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -96,7 +99,7 @@ def run(probe: Probe = run_probe) -> int:
 
 def examine(probe: Probe = run_probe) -> list[Finding]:
     """Look at everything, in the order in which things have to be mended."""
-    findings = [_examine_python(), *_examine_versions()]
+    findings = [_examine_python(), *_examine_versions(), *_examine_optional()]
     torch = probe('torch')
     if not torch.works:
         return [*findings, Finding('torch works', torch.output, 'error', mend_of('torch'))]
@@ -149,6 +152,18 @@ def _examine_versions() -> list[Finding]:
             continue
         other = tested is not None and version.split('+')[0] != tested
         findings.append(Finding(name, f'{version} (tested with {tested})' if other else version))
+    return findings
+
+
+def _examine_optional() -> list[Finding]:
+    """Packages that are missed only when a file of their kind is read."""
+    findings = []
+    for name, (files, extra) in OPTIONAL.items():
+        try:
+            findings.append(Finding(name, f'{importlib.metadata.version(name)}, reads {files}'))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding(name, f'not installed; only needed to read {files}', 'ok',
+                                    f'pip install "satvsr-plugin[{extra}]"'))
     return findings
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-from collections.abc import Sequence
-from pathlib import Path
 
 os.environ['SATVSR_REGISTER'] = '0'  # no network is needed: the script starts without torch
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.lmdb_verify import differences

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ['SATVSR_REGISTER'] = '0'  # no network is needed: the script starts without torch
+
 import argparse
 from collections.abc import Sequence
 from pathlib import Path

@@ -63,6 +63,21 @@ def test_this_environment_is_in_order(capsys: pytest.CaptureFixture[str]) -> Non
     assert 'Training works here.' in lines
 
 
+def test_packages_for_some_files_only_are_named_with_their_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = importlib.metadata.version
+
+    def without_rasterio(name: str) -> str:
+        if name == 'rasterio':
+            raise importlib.metadata.PackageNotFoundError(name)
+        return '18.1.0' if name == 'av' else version(name)
+
+    monkeypatch.setattr(importlib.metadata, 'version', without_rasterio)
+    findings = doctor.examine(pretend())
+    assert find(findings, 'av') == doctor.Finding('av', '18.1.0, reads video files')
+    assert find(findings, 'rasterio') == doctor.Finding(
+        'rasterio', 'not installed; only needed to read GeoTIFF', 'ok', 'pip install "satvsr-plugin[geo]"')
+
+
 def test_missing_mmcv_means_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
     """The real probes, with an mmcv in front of the real one that cannot be imported."""

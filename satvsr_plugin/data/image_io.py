@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from satvsr_plugin.atomic import written_beside
+from satvsr_plugin.data.tiff import is_misread
 from satvsr_plugin.errors import DataError
 
 if 'OPENCV_LOG_LEVEL' not in os.environ:
@@ -31,7 +32,8 @@ def decode_image(content: bytes | memoryview, name: str) -> np.ndarray:
         (h, w, c) array, uint8 in [0, 255] or uint16 in [0, 65535]; colour is RGB (RGBA with four bands).
 
     Raises:
-        DataError: the bytes are not a readable image, or its pixels are not 8 or 16 bit integers.
+        DataError: the bytes are not a readable image, or one that OpenCV reads wrongly, or its pixels are not 8 or
+            16 bit integers.
     """
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
@@ -39,6 +41,10 @@ def decode_image(content: bytes | memoryview, name: str) -> np.ndarray:
         image = None
     if image is None:
         raise DataError(f'{name}: not a readable image (empty, cut short or damaged); restore the file')
+    if content[:2] in (b'II', b'MM') and is_misread(content):
+        raise DataError(f'{name}: OpenCV would read the bands of this TIFF wrongly, since they are not marked as RGB, '
+                        'or one of them as alpha; convert it with gdal_translate -co PHOTOMETRIC=RGB -co ALPHA=NO '
+                        'IN.tif OUT.tif, or with extract_clips.py')
     if image.dtype not in (np.uint8, np.uint16):
         raise DataError(f'{name}: pixels are {image.dtype}; only 8 and 16 bit unsigned integers are supported')
     return _swap_red_and_blue(image[..., None] if image.ndim == 2 else image)

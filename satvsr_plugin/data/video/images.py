@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from satvsr_plugin.data.frame_format import FrameFormat
 from satvsr_plugin.data.image_io import read_image
+from satvsr_plugin.data.tiff import tiff_pages
 from satvsr_plugin.data.video.raster import read_raster
 from satvsr_plugin.data.video.source import BandNumbers, Bands, Frame, Video, pick_bands
-from satvsr_plugin.data.video.tiff import tiff_pages
 
 TIFF_SUFFIXES = ('.tif', '.tiff')
 

@@ -6,6 +6,7 @@ without a word (seen with 5.0). Reading the few tags that tell such files apart 
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import BinaryIO, NamedTuple
 from satvsr_plugin.errors import DataError
 
 # TIFF 6.0, section 8 and supplements; GDAL's nodata value
-SUBFILE_TYPE, PHOTOMETRIC, SAMPLES, SAMPLE_FORMAT, NODATA = 254, 262, 277, 339, 42113
+SUBFILE_TYPE, BITS, PHOTOMETRIC, SAMPLES, EXTRA_SAMPLES, SAMPLE_FORMAT, NODATA = 254, 258, 262, 277, 338, 339, 42113
 REDUCED, MASK = 1, 4  # bits of SUBFILE_TYPE
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, YCBCR = 0, 1, 2, 3, 6
+ALPHA = 2  # of EXTRA_SAMPLES
 NUMBERS = {3: 'H', 4: 'I', 16: 'Q'}  # kinds of values, in the notation of struct
 
 
@@ -70,6 +72,20 @@ def tiff_pages(path: Path) -> list[TiffPage]:
     if not pages:
         raise DataError(f'{path}: there is no picture in this TIFF file; restore the file')
     return pages
+
+
+def is_misread(content: bytes | memoryview) -> bool:
+    """Whether OpenCV decodes the first picture of a TIFF file to other values than it holds, and says nothing.
+
+    Of bands that are not marked as colour it gives only one; colours of 8 bit it multiplies by alpha.
+    """
+    try:
+        _, tags = next(_directories(io.BytesIO(content)))
+    except (struct.error, KeyError, ValueError, StopIteration):
+        return False  # damaged, which the decoder notices
+    bands, photometric = tags.get(SAMPLES, 1), tags.get(PHOTOMETRIC, BLACK_IS_ZERO)
+    multiplied = bands == 4 and tags.get(EXTRA_SAMPLES) == ALPHA and tags.get(BITS) == 8
+    return multiplied or (bands > 1 and photometric not in (RGB, YCBCR))
 
 
 def _page(offset: int, tags: dict[int, int]) -> TiffPage:
