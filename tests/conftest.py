@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import torch
 import satvsr_plugin  # noqa: F401  (before any test imports basicsr, which needs the plugin's mends)
 
 PROJECT = Path(__file__).resolve().parents[1]
+
+# A run in the background ignores Ctrl-C, and the programs that tests start and interrupt would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small tensors are slower on many threads, and test machines are shared.
 torch.set_num_threads(min(2, os.cpu_count() or 1))

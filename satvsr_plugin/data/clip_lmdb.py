@@ -57,11 +57,11 @@ class ClipLmdb(ClipSource):
 
     def read_bytes(self, clip: str, frame: str) -> bytes:
         """What is stored for a frame: the image file, or its pixels where ``encoding`` is raw."""
-        return bytes(self._stored(clip, frame))
+        return bytes(self._content(clip, frame))
 
     def read(self, clip: str, frame: str) -> np.ndarray:
         if self.encoding != 'raw':
-            return self.decode(clip, frame, self._stored(clip, frame))
+            return super().read(clip, frame)
         height, width = self.format(clip)[:2]
         return np.ascontiguousarray(self.crop(clip, [frame], 0, 0, height, width)[0])
 
@@ -72,7 +72,7 @@ class ClipLmdb(ClipSource):
         size, dtype, shape = form.size, form.dtype, (form.channels, form.height, form.width)
         planes = np.empty((len(frames), form.channels, height, width), dtype)
         for index, frame in enumerate(frames):
-            stored = self._stored(clip, frame)
+            stored = self._content(clip, frame)
             if len(stored) != size:
                 raise DataError(f'{self.label(clip, frame)}: holds {len(stored)} bytes instead of {size}; '
                                 'make the LMDB again')
@@ -81,7 +81,7 @@ class ClipLmdb(ClipSource):
             planes[index] = frame_planes[:, top:top + height, left:left + width]
         return planes.transpose(0, 2, 3, 1)
 
-    def _stored(self, clip: str, frame: str) -> memoryview:
+    def _content(self, clip: str, frame: str) -> memoryview:
         """What is stored for a frame, in the memory map; valid as long as the LMDB is open."""
         key = stored_key(clip, frame)
         try:

@@ -14,6 +14,7 @@ import numpy as np
 from satvsr_plugin.data.frame_format import FrameFormat
 from satvsr_plugin.data.image_check import check_image
 from satvsr_plugin.data.image_io import IMAGE_SUFFIXES, decode_image
+from satvsr_plugin.data.png import first_rows
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
 
@@ -58,10 +59,13 @@ class ClipSource(ABC):
             DataError: the frame is missing or damaged, or differs from the first frame of its clip in size,
                 channels or bit depth.
         """
-        return self.decode(clip, frame, self.read_bytes(clip, frame))
+        return self._decode(clip, frame, self._content(clip, frame))
 
-    def decode(self, clip: str, frame: str, content: bytes | memoryview) -> np.ndarray:
-        """Decode what :meth:`read_bytes` returned; as :meth:`read`."""
+    def _content(self, clip: str, frame: str) -> bytes | memoryview:
+        """As :meth:`read_bytes`, but maybe only for a moment."""
+        return self.read_bytes(clip, frame)
+
+    def _decode(self, clip: str, frame: str, content: bytes | memoryview) -> np.ndarray:
         image = decode_image(content, self.label(clip, frame))
         found, expected = FrameFormat.of(image), self.format(clip)
         if found != expected:
@@ -69,7 +73,9 @@ class ClipSource(ABC):
         return image
 
     def crop(self, clip: str, frames: Sequence[str], top: int, left: int, height: int, width: int) -> np.ndarray:
-        """The same part of several frames. Where pixels are stored, only the rows of the part are read.
+        """The same part of several frames.
+
+        Where pixels are stored, only the rows of the part are read; a PNG is decoded down to its last row only.
 
         Args:
             clip: a key of ``clips``.
@@ -85,8 +91,17 @@ class ClipSource(ABC):
         Raises:
             DataError: as of :meth:`read`.
         """
-        parts = {frame: self.read(clip, frame)[top:top + height, left:left + width] for frame in set(frames)}
+        parts = {frame: self._read_rows(clip, frame, top + height)[top:top + height, left:left + width]
+                 for frame in set(frames)}
         return np.stack([parts[frame] for frame in frames])
+
+    def _read_rows(self, clip: str, frame: str, rows: int) -> np.ndarray:
+        """At least the first rows of a frame, (rows or more, w, c)."""
+        content = self._content(clip, frame)
+        shortened = first_rows(content, rows, self.format(clip))
+        if shortened is None:
+            return self._decode(clip, frame, content)
+        return decode_image(shortened, self.label(clip, frame))
 
     def format(self, clip: str) -> FrameFormat:
         """Format of the first frame of a clip; every other frame must have the same.

@@ -97,7 +97,7 @@ def _difference(part: _Part, stored: memoryview | None, file: Path) -> str | Non
         # planes; uint16 is little-endian, whatever the machine
         pixels, expected = np.frombuffer(stored, expected.dtype.newbyteorder('<')), expected.transpose(2, 0, 1)
     else:
-        check_image(bytes(stored), 'in the LMDB')
+        check_image(stored, 'in the LMDB')
         pixels = decode_image(stored, 'in the LMDB').ravel()
     if pixels.size != expected.size:
         return f'holds {pixels.size} samples, but {file} has {expected.size}'

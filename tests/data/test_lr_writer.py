@@ -168,7 +168,6 @@ def test_script_passes_every_setting_on(gt: Path, tmp_path: Path) -> None:
     (('--blur', 1, 2, 3), '--blur takes one value or two, not 3'),
     (('--noise', 3, 1), 'noise is 3 to 1'),
     (('--jpeg', 0), 'jpeg is 0 to 0'),
-    (('--processes', 0), '--processes is 0'),
 ])
 def test_script_refuses_wrong_values(gt: Path, tmp_path: Path, arguments: tuple[object, ...], message: str) -> None:
     with pytest.raises(OptionError, match=message):
