@@ -27,7 +27,7 @@ from satvsr_plugin.parallel import available_processes
 
 EXAMPLE = """example:
   python scripts/benchmark_data.py --json benchmark_data.json
-draws 210 frames of 640x640 and measures on them; takes about five minutes on two cores
+draws 210 frames of 640x640 and measures on them; takes five to eight minutes on two cores
 """
 
 
