@@ -62,7 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _prepare(args: argparse.Namespace, root: Path) -> Path:
     """A folder with GT, LR4x and Bicubic4x; GT is a link where it was given."""
-    if args.gt is None:
+    if args.gt:
+        ClipFolder(args.gt)  # complains about what was given, not about our link to it
+    else:
         simulate_dataset(root.parent / 'drawn', SimulationOptions(
             clips=args.clips, test_clips=0, frames=args.frames, size=args.size))
     root.mkdir()
