@@ -55,16 +55,18 @@ def built_beside(output: Path) -> Iterator[Path]:
     Whatever was called ``output`` before is removed, but only once the new folder is in place.
 
     Raises:
+        DataError: another process is building the same folder.
         OSError: the folder cannot be made or renamed; what was there before is as it was.
     """
-    partial = output.with_name(f'.{output.name}.partial-{os.getpid()}')
-    try:
-        shutil.rmtree(partial, ignore_errors=True)  # of a killed run; in containers process numbers come again
-        partial.mkdir(parents=True)
-        yield partial
-        put_in_place(partial, output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    work = output.with_name(f'.{output.name}.partial')
+    with locked(work):
+        try:
+            shutil.rmtree(work / 'new', ignore_errors=True)  # of a killed run
+            (work / 'new').mkdir()
+            yield work / 'new'
+            put_in_place(work / 'new', output)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def put_in_place(new: Path, output: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -30,7 +31,8 @@ def run_main(main: Callable[[], int | None]) -> None:
     """Run a script's ``main`` and leave the interpreter with its exit code.
 
     Exit codes: 0 done, 1 the thing asked about is not in order (returned by ``main``), 2 wrong input or
-    options (a ``SatVSRError``, printed to stderr as one message), 130 interrupted by the user.
+    options (a ``SatVSRError``, or what the system refuses, printed to stderr as one message), 130 interrupted by the
+    user, 141 nobody reads the output any more.
     """
     try:
         code = main()
@@ -40,4 +42,18 @@ def run_main(main: Callable[[], int | None]) -> None:
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         code = 130
+    except BrokenPipeError:  # e.g. of "| head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except OSError as error:
+        print(f'error: {error.filename or "the system"}: {error.strerror or error}', file=sys.stderr)
+        code = 2
+    except MemoryError as error:
+        print(f'error: memory does not hold this: {error}', file=sys.stderr)
+        code = 2
+    except RuntimeError as error:
+        if not str(error).startswith('Symlink loop'):  # what Path.resolve says before Python 3.13
+            raise
+        print(f'error: {error}', file=sys.stderr)
+        code = 2
     sys.exit(code or 0)

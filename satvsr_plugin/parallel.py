@@ -33,16 +33,16 @@ def available_processes() -> int:
 
 
 def add_processes_argument(parser: argparse.ArgumentParser) -> None:
-    """Give a script the option ``--processes``: a number from 1, by default one for each core."""
-    parser.add_argument('--processes', type=_positive, default=available_processes(), metavar='N',
+    """Give a script the option ``--processes``: by default one for each core, at most sixteen."""
+    parser.add_argument('--processes', type=_number_of_processes, default=available_processes(), metavar='N',
                         help='how many work at the same time (default: one for each core, here %(default)s)')
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f'{number} is not a number of processes; give 1 or more')
-    return number
+def _number_of_processes(text: str) -> int:
+    most = 16 * available_processes()
+    if not text.isdecimal() or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f'{text} is not a number of processes for this machine; give 1 to {most}')
+    return int(text)
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item],

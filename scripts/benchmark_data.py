@@ -22,7 +22,7 @@ from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.degradation_options import Degradation
 from satvsr_plugin.data.lr_writer import degrade_clips
 from satvsr_plugin.data.simulation import SimulationOptions, simulate_dataset
-from satvsr_plugin.errors import run_main
+from satvsr_plugin.errors import OptionError, run_main
 from satvsr_plugin.parallel import available_processes
 
 EXAMPLE = """example:
@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                              'folder for temporary files)')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures to this file, too')
     args = parser.parse_args(arguments)
+    if args.rounds < 1 or not 0 < args.seconds < 3600:
+        raise OptionError(f'--rounds {args.rounds} --seconds {args.seconds}: give one round or more, and up to an hour')
     found = machine()
     with tempfile.TemporaryDirectory(dir=args.work) as work:
         root = _prepare(args, Path(work) / 'clips')

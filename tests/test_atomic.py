@@ -104,9 +104,8 @@ def test_a_folder_that_is_not_finished_leaves_what_was_there(tmp_path: Path) -> 
     assert names(tmp_path) == ['GT.lmdb'] and (output / 'frame').read_text() == 'old'
 
 
-def test_a_killed_runs_half_built_folder_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, 'getpid', lambda: 7)  # process numbers come again
-    write_folder(tmp_path / '.GT.lmdb.partial-7', 'half')
+def test_a_killed_runs_half_built_folder_is_not_taken_up(tmp_path: Path) -> None:
+    write_folder(tmp_path / '.GT.lmdb.partial' / 'new', 'half')
     with built_beside(tmp_path / 'GT.lmdb') as partial:
         assert names(partial) == []
     assert names(tmp_path) == ['GT.lmdb']

@@ -17,7 +17,7 @@ import lmdb
 import numpy as np
 
 from satvsr_plugin.data.clip_source import ClipSource, frame_key
-from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.frame_format import DTYPES, FrameFormat
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
 
@@ -163,9 +163,12 @@ def _read_about(root: Path) -> dict[str, Any]:
         return {}
     try:
         about = json.loads(path.read_text('utf-8'))
-        if about['encoding'] not in ('png', 'raw') or not all(len(form) == 4 for form in about['formats'].values()):
+        if about['encoding'] not in ('png', 'raw') or not isinstance(about['recompressed'], bool):
             raise ValueError('it does not say how the frames are stored')
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        for clip, form in about['formats'].items():
+            if [type(number) for number in form] != [int] * 4 or min(form) < 1 or form[3] not in DTYPES:
+                raise ValueError(f'the format of clip {clip} is none')
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f'{path}: cannot be used ({error}); make the LMDB again') from error
     return about
 
@@ -176,9 +179,13 @@ def _read_meta_info(root: Path) -> dict[str, list[str]]:
         if not (root / name).is_file():
             raise DataError(f'{root}: no {name} in it; is this an LMDB? Make one with scripts/prepare_lmdb.py, '
                             'or set io_backend: {type: disk} for folders of frames')
+    try:
+        lines = (root / META_INFO).read_text('utf-8', 'backslashreplace').splitlines()
+    except OSError as error:
+        raise DataError(f'{root / META_INFO}: cannot read this file: {error.strerror}') from error
     clips: dict[str, list[str]] = {}
     problems = []
-    for number, line in enumerate((root / META_INFO).read_text('utf-8', 'replace').splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         clip, _, frame = line.split()[0].rpartition('/')

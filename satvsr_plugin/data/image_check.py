@@ -7,6 +7,8 @@ from satvsr_plugin.data.image_io import decode_image
 from satvsr_plugin.data.png import SIGNATURE, PngError, chunks, plain_format
 from satvsr_plugin.errors import DataError
 
+LARGEST = 2**30  # pixels that OpenCV decodes
+
 
 def check_image(content: bytes | memoryview, name: str) -> FrameFormat:
     """Check an encoded image from its first to its last byte.
@@ -32,4 +34,6 @@ def check_image(content: bytes | memoryview, name: str) -> FrameFormat:
         raise DataError(f'{name}: not a readable image (a PNG of {len(content)} bytes, {error}); restore the file'
                         ) from error
     form = plain_format(parts[b'IHDR'])
+    if form and not 0 < form.height * form.width <= LARGEST:
+        raise DataError(f'{name}: not a readable image (its header says {form}); restore the file')
     return FrameFormat.of(decode_image(content, name)) if form is None or b'tRNS' in parts else form

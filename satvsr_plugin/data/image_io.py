@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -65,10 +66,26 @@ def read_file(path: str | Path, name: str) -> bytes:
     Raises:
         DataError: the file is missing or cannot be opened.
     """
+    stat_file(path, name)
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f'{name}: cannot read the file: {error.strerror}') from error
+
+
+def stat_file(path: str | Path, name: str | None = None) -> os.stat_result:
+    """Size and times of a file; ``name`` is how errors name it.
+
+    Raises:
+        DataError: it is missing, or no file: to read a pipe would take for ever.
+    """
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        raise DataError(f'{name or path}: cannot read the file: {error.strerror}') from error
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f'{name or path}: is not a file; move it away')
+    return found
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

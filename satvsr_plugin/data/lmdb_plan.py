@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from satvsr_plugin.data.clip_lmdb import Encoding, stored_key
 from satvsr_plugin.data.clip_source import frame_key
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.image_io import stat_file
 from satvsr_plugin.data.lmdb_frames import Frame
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
@@ -67,7 +67,7 @@ class LmdbPlan:
         """Bytes that each frame takes; upper bounds for those that are recompressed."""
         if self.encoding == 'raw':
             return [frame.format.size for frame in self.frames]
-        sizes = [os.stat(frame.path).st_size for frame in self.frames]
+        sizes = [stat_file(frame.path).st_size for frame in self.frames]
         if not self.recompress:
             return sizes
         # A PNG of noise is a little larger than its pixels: a byte a row, a few for every 16 kB, and its chunks.
@@ -102,7 +102,7 @@ class LmdbPlan:
 
     def identity(self) -> dict[str, Any]:
         """All that decides the bytes of the LMDB; a run with another identity does not go on with its frames."""
-        stats = [os.stat(frame.path) for frame in self.frames]
+        stats = [stat_file(frame.path) for frame in self.frames]
         return {
             'version': 1,  # of the files' layout; another number makes earlier unfinished work useless
             'encoding': self.encoding,

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from satvsr_plugin.data.clip_lmdb import ClipLmdb, Encoding, open_once
 from satvsr_plugin.data.clip_source import frame_key, natural_order
 from satvsr_plugin.data.clips import ClipFolder
+from satvsr_plugin.data.frame_format import FrameFormat
 from satvsr_plugin.data.image_check import check_image
 from satvsr_plugin.data.image_io import decode_image, read_file, read_image
 from satvsr_plugin.errors import DataError
@@ -51,11 +52,14 @@ def differences(folder: ClipFolder, lmdb_root: Path, processes: int) -> Iterator
     Raises:
         DataError: the LMDB cannot be opened, or is so damaged that a process died of it.
     """
-    encoding, recompressed, stored = _contents(lmdb_root)
+    encoding, recompressed, stored, formats = _contents(lmdb_root)
     files = {f'{clip}/{frame_key(frame)}': folder.root / clip / frame
              for clip, frames in folder.clips.items() for frame in frames}
     for key in natural_order(stored ^ files.keys()):
         yield f'{key}: {"not in the LMDB" if key in files else f"in the LMDB, but not in {folder.root}"}'
+    for clip in natural_order(formats.keys() & folder.clips.keys()):
+        if formats[clip] != folder.format(clip):
+            yield f'{clip}: about.json says {formats[clip]}, but {folder.root / clip} is {folder.format(clip)}'
     keys = iter(natural_order(stored & files.keys()))
     parts = (_Part(lmdb_root, encoding, recompressed, {key: files[key] for key in part})
              for part in iter(lambda: list(islice(keys, PART)), []))
@@ -66,11 +70,12 @@ def differences(folder: ClipFolder, lmdb_root: Path, processes: int) -> Iterator
             yield from [str(found)] if isinstance(found, DataError) else found
 
 
-def _contents(lmdb_root: Path) -> tuple[Encoding, bool, set[str]]:
-    """Encoding, whether recompressed, and keys; the LMDB is closed again."""
+def _contents(lmdb_root: Path) -> tuple[Encoding, bool, set[str], dict[str, FrameFormat]]:
+    """Encoding, whether recompressed, keys, and formats of clips if it is raw; the LMDB is closed again."""
     packed = ClipLmdb(lmdb_root)
     keys = {f'{clip}/{frame_key(frame)}' for clip, frames in packed.clips.items() for frame in frames}
-    return packed.encoding, packed.recompressed, keys
+    formats = {clip: packed.format(clip) for clip in packed.clips} if packed.encoding == 'raw' else {}
+    return packed.encoding, packed.recompressed, keys, formats
 
 
 def _compare(part: _Part) -> list[str]:

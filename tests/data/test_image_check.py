@@ -117,3 +117,11 @@ def test_first_rows_only_of_what_is_sound_and_alike() -> None:
     interlaced[28] = 1
     interlaced[29:33] = struct.pack('>I', zlib.crc32(interlaced[12:29]))
     assert first_rows(bytes(interlaced), 5, form) is None
+
+
+@pytest.mark.parametrize('size', [(0, 4), (2**31 - 1, 2**31 - 1)])
+def test_headers_that_claim_impossible_sizes(size: tuple[int, int]) -> None:
+    content = SIGNATURE + b''.join((chunk(b'IHDR', struct.pack('>IIBBBBB', *size, 8, 2, 0, 0, 0)),
+                                    chunk(b'IDAT', b''), chunk(b'IEND', b'')))
+    with pytest.raises(DataError, match='x: not a readable image .its header says'):
+        check_image(content, 'x')

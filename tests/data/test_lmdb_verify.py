@@ -69,6 +69,16 @@ def test_an_lmdb_of_the_toolbox(make_pairs: MakePairs, tmp_path: Path) -> None:
         '000/000', '000/001', '000/002']
 
 
+def test_a_wrong_format_of_raw_pixels(make_pairs: MakePairs, tmp_path: Path) -> None:
+    folder = ClipFolder(make_pairs((3,)) / 'LR4x')
+    write_lmdb(folder, tmp_path / 'X.lmdb', 'raw')
+    about = tmp_path / 'X.lmdb' / 'about.json'
+    about.write_text(about.read_text().replace('[12, 16,', '[16, 12,'))  # as many samples, turned
+    found = list(differences(folder, tmp_path / 'X.lmdb', 1))
+    said, is_so = (f'{size}, 3 channels, 8 bit' for size in ('12x16', '16x12'))
+    assert found == [f'000: about.json says {said}, but {folder.root}/000 is {is_so}']
+
+
 def test_no_lmdb(make_pairs: MakePairs, tmp_path: Path) -> None:
     with pytest.raises(DataError, match='no data.mdb in it'):
         list(differences(ClipFolder(make_pairs() / 'LR4x'), tmp_path / 'X.lmdb', 1))

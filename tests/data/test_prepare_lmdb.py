@@ -194,6 +194,9 @@ def test_lmdbs_that_do_not_fit_together_are_refused(folder: ClipFolder, tmp_path
         ('{', 'about.json: cannot be used'),
         (json.dumps({**about, 'encoding': 'jpeg2000'}), 'does not say how the frames are stored'),
         (json.dumps({**about, 'formats': {}}), 'name different clips'),
+        (json.dumps({**about, 'formats': {'000': ['12', '16', '3', '8']}}), 'the format of clip 000 is none'),
+        (json.dumps({**about, 'formats': {'000': [12.0, 16, 3, 8]}}), 'the format of clip 000 is none'),
+        ('[' * 200_000, 'about.json: cannot be used'),
     ):
         (root / 'about.json').write_text(spoilt)
         with pytest.raises(DataError, match=message):
@@ -201,6 +204,20 @@ def test_lmdbs_that_do_not_fit_together_are_refused(folder: ClipFolder, tmp_path
     (root / 'about.json').write_text(json.dumps({**about, 'formats': {'000': [99, 16, 3, 8], '001': [12, 16, 3, 8]}}))
     with pytest.raises(DataError, match='X.lmdb: 000/002.png: holds 576 bytes instead of 4752'):
         ClipLmdb(root).crop('000', ['002.png'], 0, 0, 4, 4)
+
+
+@pytest.mark.parametrize('encoding', ['png', 'raw'])
+def test_pipes_and_links_to_nowhere_are_named(folder: ClipFolder, tmp_path: Path, encoding: str) -> None:
+    frame = folder.root / '001' / '003.png'
+    frame.unlink()
+    frame.symlink_to('nowhere')
+    with pytest.raises(DataError, match='001/003.png: cannot read the file: No such file'):
+        write_lmdb(folder, tmp_path / 'X.lmdb', encoding)
+    frame.unlink()
+    os.mkfifo(frame)
+    with pytest.raises(DataError, match='001/003.png: is not a file'):
+        write_lmdb(folder, tmp_path / 'X.lmdb', encoding)
+    assert names(tmp_path) == ['GT', 'LR4x']
 
 
 def run_script(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

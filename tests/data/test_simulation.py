@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from math import erf
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from skimage.registration import phase_cross_correlation
 
+from satvsr_plugin.atomic import built_beside
 from satvsr_plugin.data.degradation import downsample
 from satvsr_plugin.data.image_io import read_image, write_image
 from satvsr_plugin.data.simulation import SimulationOptions, simulate_clip, simulate_dataset
@@ -299,3 +302,16 @@ def test_too_few_stills_are_refused(tmp_path: Path, count: int | None, message: 
     with pytest.raises(DataError, match=message):
         simulate_dataset(tmp_path / 'out', SMALL, folder)
     assert not (tmp_path / 'out').exists()
+
+
+def test_two_runs_into_one_folder(tmp_path: Path) -> None:
+    """The second one is refused, as it is when the first one ends while it begins."""
+    with built_beside(tmp_path / 'out') as first:
+        code = ('from satvsr_plugin.data.simulation import SimulationOptions, simulate_dataset\n'
+                'from satvsr_plugin.errors import run_main\n'
+                f'run_main(lambda: simulate_dataset({str(tmp_path / "out")!r}, SimulationOptions(clips=1, frames=1)))')
+        second = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                                env={'SATVSR_REGISTER': '0'})
+        assert second.returncode == 2 and 'another process is at work there' in second.stderr
+        (first / 'mine').touch()
+    assert [path.name for path in tmp_path.rglob('*')] == ['out', 'mine']

@@ -28,7 +28,10 @@ class Moment(NamedTuple):
         """
         if not re.fullmatch(r'\d+|\d+(\.\d+)?s', text):
             raise OptionError(f"'{text}' is no moment of a video; give the number of a frame (250) or seconds (10.5s)")
-        return cls(float(text.removesuffix('s')), text.endswith('s'))
+        value = float(text.removesuffix('s'))
+        if value >= LATEST:
+            raise OptionError(f'{text[:20]}... is no moment of a video; it must lie before {LATEST:g}')
+        return cls(value, text.endswith('s'))
 
     def __str__(self) -> str:
         return f'{self.value:g}s' if self.in_seconds else f'{self.value:.0f}'
@@ -44,6 +47,9 @@ class Moment(NamedTuple):
         if video.fps is None:
             raise OptionError(f'{video.name}: has no frame rate; give --start and --end as numbers of frames')
         return round(self.value * video.fps)
+
+
+LATEST = 1e12  # frames or seconds; no video lasts as long
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,7 @@ def simulate_dataset(
     jobs = [(split, clip) for split, count in counts.items() for clip in range(count)]
     try:
         with built_beside(output) as partial:
+            _check_output(output, overwrite)  # once more: another run may have ended between
             for split, clip in tqdm(jobs, unit='clip', desc='simulating'):
                 frames = _simulate(split, clip, options, files[split])
                 _write_pair(partial / split, f'{clip:03d}', frames, options.scale)
