@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -63,11 +64,15 @@ class LmdbPlan:
         return f'{frame.clip}/{frame_key(frame.file)}.png' if self.recompress else str(frame)
 
     @cached_property
+    def _stats(self) -> list[os.stat_result]:
+        return [stat_file(frame.path) for frame in self.frames]
+
+    @cached_property
     def sizes(self) -> list[int]:
         """Bytes that each frame takes; upper bounds for those that are recompressed."""
         if self.encoding == 'raw':
             return [frame.format.size for frame in self.frames]
-        sizes = [stat_file(frame.path).st_size for frame in self.frames]
+        sizes = [stat.st_size for stat in self._stats]
         if not self.recompress:
             return sizes
         # A PNG of noise is a little larger than its pixels: a byte a row, a few for every 16 kB, and its chunks.
@@ -102,14 +107,13 @@ class LmdbPlan:
 
     def identity(self) -> dict[str, Any]:
         """All that decides the bytes of the LMDB; a run with another identity does not go on with its frames."""
-        stats = [stat_file(frame.path) for frame in self.frames]
         return {
             'version': 1,  # of the files' layout; another number makes earlier unfinished work useless
             'encoding': self.encoding,
             'recompress': self.recompress,
             'root': str(Path(self.folder.root).resolve()),
             'frames': [[str(frame), stat.st_size, stat.st_mtime_ns]
-                       for frame, stat in zip(self.frames, stats, strict=True)],
+                       for frame, stat in zip(self.frames, self._stats, strict=True)],
         }
 
 

@@ -20,6 +20,7 @@ from satvsr_plugin.data.degradation_frame import fits_jpeg
 from satvsr_plugin.data.degradation_options import Degradation
 from satvsr_plugin.data.degradation_record import RECORD, joined, read_record, settings_of
 from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.image_io import stat_file
 from satvsr_plugin.data.lr_frames import Frame, FrameMaker
 from satvsr_plugin.data.lr_publish import publish, refuse_existing
 from satvsr_plugin.data.problems import raise_problems
@@ -186,8 +187,5 @@ def _misfits(form: FrameFormat, degradation: Degradation, crop: bool) -> list[st
 
 def _identity(gt: ClipFolder, frame: Frame) -> list[Any]:
     """What changes when a GT frame does."""
-    try:
-        status = (gt.root / frame.clip / frame.file).stat()
-    except OSError as error:
-        raise DataError(f'{gt.root}: {frame}: cannot read the file: {error.strerror}') from error
+    status = stat_file(gt.root / frame.clip / frame.file, f'{gt.root}: {frame}')
     return [frame.clip, frame.file, status.st_size, status.st_mtime_ns]
