@@ -21,7 +21,7 @@ def _register() -> None:
 
     toolbox.prepare_import()
     # importing registers
-    from satvsr_plugin import archs, metrics, models  # noqa: F401
+    from satvsr_plugin import archs, losses, metrics, models  # noqa: F401
     from satvsr_plugin.data import jilin189_dataset  # noqa: F401
 
     toolbox.mend()

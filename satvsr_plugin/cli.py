@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import satvsr_plugin
 from satvsr_plugin.errors import OptionError, SatVSRError, run_main
 from satvsr_plugin.options import load_options
-
-PLUGIN_GROUP = 'basicsr.plugins'
+from satvsr_plugin.plugins import load_plugins
 
 _EXAMPLES = """examples:
   basicsr train -opt options/train/MSDTGP/train_MSDTGP_x4_Jilin189.yml
@@ -122,7 +121,7 @@ def _prepare(args: argparse.Namespace, is_train: bool) -> None:
     if satvsr_plugin.registration_error is not None:
         raise OptionError(f'{satvsr_plugin.registration_error}; training and testing cannot work; '
                           'run: basicsr doctor')
-    _load_plugins()
+    load_plugins()
     _check_launcher(args.launcher)
     from satvsr_plugin.option_check import check_options  # imports the toolbox, which must have been found sound
 
@@ -132,17 +131,6 @@ def _prepare(args: argparse.Namespace, is_train: bool) -> None:
         _check_experiment(args, options)
     # The toolbox reads the command line itself, and writes it into its copy of the option file.
     sys.argv = [f'basicsr {args.command}', *_toolbox_arguments(args)]
-
-
-def _load_plugins() -> None:
-    """Import every installed package of the entry-point group; importing registers its networks and data sets."""
-    for plugin in metadata.entry_points(group=PLUGIN_GROUP):
-        try:
-            plugin.load()
-        except Exception as error:  # somebody else's code: anything can go wrong
-            package = plugin.dist.name if plugin.dist else plugin.value
-            raise OptionError(f'the plugin {plugin.name} ({plugin.value}) cannot be imported: '
-                              f'{type(error).__name__}: {error}; mend it, or run: pip uninstall {package}') from error
 
 
 def _check_launcher(launcher: str) -> None:

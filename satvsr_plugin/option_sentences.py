@@ -125,7 +125,7 @@ def _place(item: Any, section: Any) -> _Place:
         if isinstance(section, dict) and (part in section or item['type'] == 'missing'):
             section = section.get(part)
             place.append(part)
-        elif isinstance(section, list) and isinstance(part, int):
+        elif isinstance(section, list) and isinstance(part, int) and part < len(section):
             section = section[part]
             place.append(part)
     return tuple(place)

@@ -2,5 +2,8 @@
 
 from satvsr_plugin.archs.bicubic_arch import Bicubic
 from satvsr_plugin.archs.msdtgp_arch import MSDTGP
+from satvsr_plugin.archs.rbpn_arch import RBPN
+from satvsr_plugin.archs.sofvsr_arch import SOFVSR
+from satvsr_plugin.archs.tdan_arch import TDAN
 
-__all__ = ['Bicubic', 'MSDTGP']
+__all__ = ['Bicubic', 'MSDTGP', 'RBPN', 'SOFVSR', 'TDAN']

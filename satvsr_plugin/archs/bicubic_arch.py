@@ -5,6 +5,7 @@ from __future__ import annotations
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
+from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 
 
@@ -18,6 +19,7 @@ class Bicubic(nn.Module):
 
     def __init__(self, scale: int = 4) -> None:
         super().__init__()
+        self.input_spec = InputSpec(scale)
         self.upsample = BicubicUpsample(scale)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Blocks that several networks share: convolutions with PReLU and the back-projection units of DBPN.
+"""Blocks that several networks share: convolutions with PReLU, and back-projection (DBPN).
 
 Back-projection: Haris et al., Deep Back-Projection Networks for Super-Resolution, CVPR 2018. Attribute names
 follow the published MSDTGP and RBPN checkpoints, so their state dicts load as they are.
@@ -6,7 +6,10 @@ follow the published MSDTGP and RBPN checkpoints, so their state dicts load as t
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
+
+SCALES = (2, 3, 4, 8)  # of the networks that are built of these blocks
 
 
 class ConvBlock(nn.Module):
@@ -93,3 +96,41 @@ class DownUnit(nn.Module):
         lr = self.down_conv1(x)
         error = self.down_conv2(lr) - x
         return self.down_conv3(error) + lr
+
+
+class BackProjection(nn.Module):
+    """Enlarges an LR feature by alternating up- and down-projection units (DBPN) and joins all HR features.
+
+    Args:
+        in_ch: channels of the LR feature.
+        num_feat: channels inside and of the HR feature.
+        num_stage: number of up-projection units.
+        scale: enlargement.
+    """
+
+    def __init__(self, in_ch: int, num_feat: int, num_stage: int, scale: int) -> None:
+        super().__init__()
+        self.num_stage = num_stage
+        self.feat1 = ConvBlock(in_ch, num_feat, 1)
+        for stage in range(1, num_stage + 1):
+            self.add_module(f'up{stage}', UpUnit(num_feat, scale))
+            if stage < num_stage:
+                self.add_module(f'down{stage}', DownUnit(num_feat, scale))
+        self.output = ConvBlock(num_stage * num_feat, num_feat, 1, act=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Args: x (b, in_ch, h, w). Returns: (b, num_feat, s*h, s*w)."""
+        lr = self.feat1(x)
+        hr = [self.up1(lr)]
+        for stage in range(1, self.num_stage):
+            lr = self.get_submodule(f'down{stage}')(hr[0])
+            hr.insert(0, self.get_submodule(f'up{stage + 1}')(lr))  # latest first, as the checkpoint expects
+        return self.output(torch.cat(hr, 1))
+
+
+def he_initialise(net: nn.Module) -> None:
+    """He initialisation of every (transposed) convolution, fan-in, gain sqrt(2); biases 0."""
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            nn.init.kaiming_normal_(module.weight)
+            nn.init.zeros_(module.bias)

@@ -17,12 +17,19 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satvsr_plugin.archs.blocks import ConvBlock, DeconvBlock, DownUnit, UpUnit, res_blocks, scale_geometry
+from satvsr_plugin.archs.blocks import (
+    SCALES,
+    BackProjection,
+    ConvBlock,
+    DeconvBlock,
+    he_initialise,
+    res_blocks,
+    scale_geometry,
+)
+from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.errors import OptionError
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
-
-SCALES = (2, 3, 4, 8)
 
 
 class MultiScaleDeformAlign(nn.Module):
@@ -49,36 +56,6 @@ class MultiScaleDeformAlign(nn.Module):
         scales = [_lrelu(conv(o1)) for conv in (self.mul_scale1, self.mul_scale2, self.mul_scale3)]
         o2 = _lrelu(self.offset_conv2(torch.cat(scales, 1)))
         return _lrelu(self.dcnpack(neighbour, guide=o1 + o2))
-
-
-class BackProjection(nn.Module):
-    """Enlarges an LR feature by alternating up- and down-projection units (DBPN) and joins all HR features.
-
-    Args:
-        in_ch: channels of the LR feature.
-        num_feat: channels inside and of the HR feature.
-        num_stage: number of up-projection units.
-        scale: enlargement.
-    """
-
-    def __init__(self, in_ch: int, num_feat: int, num_stage: int, scale: int) -> None:
-        super().__init__()
-        self.num_stage = num_stage
-        self.feat1 = ConvBlock(in_ch, num_feat, 1)
-        for stage in range(1, num_stage + 1):
-            self.add_module(f'up{stage}', UpUnit(num_feat, scale))
-            if stage < num_stage:
-                self.add_module(f'down{stage}', DownUnit(num_feat, scale))
-        self.output = ConvBlock(num_stage * num_feat, num_feat, 1, act=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Args: x (b, in_ch, h, w). Returns: (b, num_feat, s*h, s*w)."""
-        lr = self.feat1(x)
-        hr = [self.up1(lr)]
-        for stage in range(1, self.num_stage):
-            lr = self.get_submodule(f'down{stage}')(hr[0])
-            hr.insert(0, self.get_submodule(f'up{stage + 1}')(lr))  # latest first, as the checkpoint expects
-        return self.output(torch.cat(hr, 1))
 
 
 class TemporalAttention(nn.Module):
@@ -131,6 +108,7 @@ class MSDTGP(nn.Module):
         super().__init__()
         self._check(num_in_ch, num_out_ch, num_feat, num_frame, scale, deformable_groups, residual, init)
         self.num_frame = num_frame
+        self.input_spec = InputSpec(scale, num_frame=num_frame, bands=num_in_ch)
         geometry = scale_geometry(scale)
 
         self.feat0 = ConvBlock(num_in_ch, num_base_feat)
@@ -167,15 +145,15 @@ class MSDTGP(nn.Module):
             raise OptionError('MSDTGP: ' + '; '.join(broken))
 
     def _initialise(self, init: str) -> None:
-        """He initialisation of every (transposed) convolution, fan-in, gain sqrt(2); biases 0."""
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                nn.init.kaiming_normal_(module.weight)
-                nn.init.zeros_(module.bias)
+        he_initialise(self)
         if init == 'zero_offset':
             self.alignment1.dcnpack.zero_offset()
         if self.upsample is not None:
             nn.init.zeros_(self.output.conv.weight)
+
+    def offset_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the layers that predict deformable offsets, which may learn at a rate of their own."""
+        return list(self.alignment1.dcnpack.conv_offset_mask.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
         """Super-resolve the centre frame.

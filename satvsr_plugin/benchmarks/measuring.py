@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
+from satvsr_plugin.machine import package_versions, processor_name
 from satvsr_plugin.parallel import available_processes
 
 PACKAGES = ('satvsr-plugin', 'basicsr', 'torch', 'torchvision', 'mmcv', 'numpy', 'opencv-python', 'lmdb', 'pillow')
@@ -65,20 +64,8 @@ def calls_a_second(function: Callable[[int], object], seconds: float) -> float:
 
 def machine() -> dict[str, str]:
     """What this was measured on."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = 'missing'
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
     load = ', '.join(f'{value:.1f}' for value in os.getloadavg())
-    return {'processor': _processor(), 'cores': str(available_processes()), 'memory': f'{memory:.0f} GiB',
-            'load before': load, 'system': platform.platform(), 'Python': platform.python_version(), **versions}
-
-
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    names = [line.partition(':')[2].strip() for line in info.read_text().splitlines() if line.startswith('model name')
-             ] if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
+    return {'processor': processor_name(), 'cores': str(available_processes()), 'memory': f'{memory:.0f} GiB',
+            'load before': load, 'system': platform.platform(), 'Python': platform.python_version(),
+            **package_versions(PACKAGES)}

@@ -1,116 +1,130 @@
-"""The whole comparison: reads results, makes table, figure and page, writes them."""
+"""The whole comparison: tests what has to be tested, reads results, and writes tables, figures and the page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from satvsr_plugin.atomic import written_beside
-from satvsr_plugin.comparison.crop import Crop, choose_crop
-from satvsr_plugin.comparison.figure import draw_figure
-from satvsr_plugin.comparison.results import SystemScores, best_system, read_systems
-from satvsr_plugin.comparison.scene import Scene, find_pictures, load_scene
-from satvsr_plugin.comparison.table import build_table, to_csv, to_markdown, to_text
-from satvsr_plugin.data.image_io import write_image
+from satvsr_plugin.comparison.cost import Cost, measure_costs
+from satvsr_plugin.comparison.data_files import to_csv, to_json
+from satvsr_plugin.comparison.figures import FigureChoice, write_figures
+from satvsr_plugin.comparison.latex import to_latex
+from satvsr_plugin.comparison.markdown import to_markdown
+from satvsr_plugin.comparison.page import write_page
+from satvsr_plugin.comparison.plain_text import significance_text, to_text
+from satvsr_plugin.comparison.published import Mode, choose_published
+from satvsr_plugin.comparison.results import System, read_systems
+from satvsr_plugin.comparison.significance import Significance, significance
+from satvsr_plugin.comparison.table import Table, build_table
+from satvsr_plugin.comparison.testing import result_folders
 from satvsr_plugin.errors import DataError
 
 
 @dataclass(frozen=True)
-class FigureChoice:
-    """What the figure shows; what is None is chosen automatically."""
+class Choices:
+    """What a comparison is made of.
 
-    clip: str | None = None
-    frame: str | None = None
-    crop: Crop | None = None
+    Attributes:
+        names: how to call the systems; by default their networks' short names decide.
+        dataset: which data set's results; may be left out where the systems have exactly one in common.
+        overrides: ``--force_yml`` entries for option files.
+        published: whether to show published figures, see :func:`~.published.choose_published`.
+        cost: whether to show, and where it is not known measure, what the systems cost.
+        remeasure: measure the cost again where it is known.
+        figures: which frame and crop the figures show.
+        report_frames: frames of every clip on the page.
+    """
+
+    names: Sequence[str] | None = None
+    dataset: str | None = None
+    overrides: Sequence[str] = ()
+    published: Mode = 'auto'
+    cost: bool = True
+    remeasure: bool = False
+    figures: FigureChoice = field(default_factory=FigureChoice)
+    report_frames: int = 3
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison gave: the table as aligned text, remarks for the user, the files written."""
+    """What a comparison gave: aligned text for the terminal, remarks for the user, the files written."""
 
-    table: str
+    text: str
     notes: list[str]
     files: list[Path]
 
 
 def compare(
-    folders: Sequence[Path],
-    output: Path,
-    *,
-    names: Sequence[str] | None = None,
-    dataset: str | None = None,
-    gt_folder: Path | None = None,
-    choice: FigureChoice = FigureChoice(),
+    inputs: Sequence[Path], output: Path, choices: Choices = Choices(), progress: Callable[[str], None] = print
 ) -> Comparison:
-    """Compare systems that ``basicsr test`` was run with, and write the comparison into a folder.
+    """Compare systems, and write the comparison into a folder.
 
     Args:
-        folders: their result folders; the first is the baseline.
-        output: gets ``comparison.md``, ``comparison.csv`` and, where pictures were saved, ``comparison.png``.
-        names: how to call the systems; by default as their folders are.
-        dataset: which data set's results; may be left out where the folders have one in common.
-        gt_folder: ground truth for the figure, ``<clip>/<frame>.png``.
-        choice: which frame and crop the figure shows.
+        inputs: result folders of ``basicsr test``, or option files to test; the first is the baseline.
+        output: gets ``comparison.md``, ``.csv``, ``.tex`` and ``.json``, the figures and ``report.html``.
+        choices: what to compare and show.
+        progress: told what takes time, a line at a time.
 
     Raises:
-        OptionError: names, data set or crop do not fit the results.
-        DataError: results or pictures are missing, damaged or do not belong together. Nothing is written then.
+        OptionError: option files, names, data set or crop do not fit.
+        DataError: results or pictures are missing, damaged or not of the same test. Nothing is written to ``output``
+            then.
     """
-    dataset, systems = read_systems(folders, names, dataset)
-    table = build_table(systems)
-    scene, notes = _scene(systems, dataset, gt_folder, choice)
-    files = {output / 'comparison.md': _page(dataset, systems, to_markdown(table), scene)}
-    files[output / 'comparison.csv'] = to_csv(table)
-    figure = None if scene is None else draw_figure(scene, _crop(scene, systems, choice.crop))
-    for path, text in files.items():
-        _write_text(path, text)
-    if figure is not None:
-        write_image(output / 'comparison.png', figure)
-    written = [*files, *([] if figure is None else [output / 'comparison.png'])]
-    return Comparison(to_text(table), notes, written)
+    folders, notes = result_folders(inputs, choices.overrides, choices.dataset, progress)
+    systems = read_systems(folders, choices.names, choices.dataset)
+    costs, cost_notes = measure_costs(systems, remeasure=choices.remeasure, progress=progress) if choices.cost \
+        else ({}, [])
+    columns, published_notes = choose_published(systems, choices.published)
+    table = build_table(systems, costs, columns, published_notes)
+    tested = significance(systems)
+    with _staging(output) as stage:
+        notes += [*cost_notes, *_write(Path(stage), systems, table, tested, costs, [*notes, *cost_notes], choices)]
+        files = _publish(Path(stage), output)
+    text = '\n\n'.join([to_text(table), *([significance_text(tested)] if tested else [])])
+    return Comparison(text, [*table.notes, *(tested.notes if tested else []), *notes], files)
 
 
-def _scene(
-    systems: Sequence[SystemScores], dataset: str, gt_folder: Path | None, choice: FigureChoice
-) -> tuple[Scene | None, list[str]]:
-    """The frame to show, and remarks on what it lacks."""
-    pictures = {system.name: find_pictures(system, dataset) for system in systems}
-    without = [name for name, found in pictures.items() if not found]
-    hint = 'test again with val.save_img: true'
-    if len(without) == len(systems):
-        if choice != FigureChoice():
-            raise DataError(f'no system has saved pictures of {dataset} to draw the figure from; {hint}')
-        return None, [f'no figure: no system has saved pictures of {dataset}; {hint}']
-    notes = [f'not in the figure: {name} has saved no pictures of {dataset}; {hint}' for name in without]
-    if gt_folder is None:
-        notes.append('the figure has no ground truth and no PSNR; add it by --gt FOLDER')
-    shown = {name: found for name, found in pictures.items() if found}
-    return load_scene(shown, gt_folder, choice.clip, choice.frame), notes
+def _write(stage: Path, systems: Sequence[System], table: Table, tested: Significance | None,
+           costs: Mapping[str, Cost], notes: Sequence[str], choices: Choices) -> list[str]:
+    """Write all files into a folder; returns what figures and page have to say."""
+    dataset = systems[0].record.dataset.name
+    figures = write_figures(systems, costs, stage, choices.figures)
+    page = write_page(systems, table, tested, figures, stage, choices.report_frames)
+    remarks = [*notes, *figures.notes, *page.notes]
+    texts = {
+        'comparison.md': to_markdown(dataset, table, tested, remarks, [path.name for path in figures.files]),
+        'comparison.csv': to_csv(table),
+        'comparison.tex': to_latex(dataset, table),
+        'comparison.json': to_json(systems, table, costs, tested, remarks),
+    }
+    for name, text in texts.items():
+        (stage / name).write_text(text, encoding='utf-8')
+    return [*figures.notes, *page.notes]
 
 
-def _crop(scene: Scene, systems: Sequence[SystemScores], wanted: Crop | None) -> Crop:
-    if wanted is not None:
-        wanted.check(next(iter(scene.pictures.values())))
-        return wanted
-    shown = [system for system in systems if system.name in scene.pictures]
-    return choose_crop(scene, best_system(shown).name)
-
-
-def _page(dataset: str, systems: Sequence[SystemScores], table: str, scene: Scene | None) -> str:
-    paragraphs = [f'# Comparison on {dataset}', table.rstrip()]
-    if len(systems) > 1:
-        baseline = systems[0]
-        paragraphs.append(f'gain: {baseline.metrics[0]} over {baseline.name}. average: every clip counts the same.')
-    if scene is not None:
-        paragraphs.append(f'![clip {scene.clip}, frame {scene.frame}](comparison.png)')
-    return '\n\n'.join(paragraphs) + '\n'
-
-
-def _write_text(path: Path, text: str) -> None:
-    """Write a text file so that a half-written one is never seen under its final name."""
+def _staging(output: Path) -> tempfile.TemporaryDirectory:
+    """A folder on the disk of ``output`` where everything is written first."""
+    if output.exists() and not output.is_dir():
+        raise DataError(f'{output}: cannot write: there is a file of this name; choose another folder by --output')
+    place = next(folder for folder in (output, *output.resolve().parents) if folder.is_dir())
     try:
-        with written_beside(path) as partial:
-            partial.write_text(text, encoding='utf-8')
+        return tempfile.TemporaryDirectory(prefix='.comparison-', dir=place)
     except OSError as error:
-        raise DataError(f'{path}: cannot write: {error.strerror}') from error
+        raise DataError(f'{output}: cannot write: {error.strerror}') from error
+
+
+def _publish(stage: Path, output: Path) -> list[Path]:
+    """Move every file to its final name, the tables first; returns them."""
+    order = ('.md', '.csv', '.tex', '.json', '.png')
+    names = sorted((path.name for path in stage.iterdir()),
+                   key=lambda name: (order.index(Path(name).suffix) if Path(name).suffix in order else 9, name))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            os.replace(stage / name, output / name)
+    except OSError as error:
+        raise DataError(f'{output}: cannot write: {error.strerror}') from error
+    return [output / name for name in names]

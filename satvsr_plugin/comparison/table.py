@@ -1,100 +1,224 @@
-"""The scores of several systems as one table: aligned text, Markdown, CSV."""
+"""The table of a comparison: clips down, systems across, the best marked, cost and published figures beside."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-from satvsr_plugin.comparison.results import SystemScores
-from satvsr_plugin.metrics.score_table import AVERAGE
+from satvsr_plugin.comparison.cost import Cost
+from satvsr_plugin.comparison.cost_measures import MAC_SIZE
+from satvsr_plugin.comparison.metrics import better, kind, labels, leading_metric, printed
+from satvsr_plugin.comparison.published import PublishedColumn
+from satvsr_plugin.comparison.results import System
+
+MEAN = 'mean'
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of numbers; the values are those of the clips and, last, of their average."""
+class Cell:
+    """One number.
+
+    Attributes:
+        value: None where there is none.
+        text: as it is printed; empty where there is none.
+        rank: 1 for the best of the row, 2 for the second best, among our systems; else None.
+    """
+
+    value: float | None
+    text: str
+    rank: Literal[1, 2] | None = None
+
+
+EMPTY = Cell(None, '')
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: a cell a metric for every group, ``cells[group][metric]``; the rows ``below`` have one cell a group."""
 
     label: str
-    values: list[float]
-    format: str
+    cells: list[list[Cell]]
 
-    def cells(self) -> list[str]:
-        return [format(value, self.format) for value in self.values]
+
+@dataclass(frozen=True)
+class Group:
+    """A column of the table: our system, or a row of a published table.
+
+    Attributes:
+        name: of the system; of a published one as the source calls it.
+        published: whether the figures are a paper's; they are drawn grey and take no part in the ranking.
+        source: of published figures: where they stand; else ''.
+    """
+
+    name: str
+    published: bool = False
+    source: str = ''
 
 
 @dataclass(frozen=True)
 class Table:
-    """A row a clip and one for the average, with a group of columns a system."""
+    """The whole table.
 
-    clips: list[str]
-    frames: list[int]
-    systems: dict[str, list[Column]]
-
-    def leading(self) -> list[list[str]]:
-        """What stands before the scores: the column of clips and that of their numbers of frames, with titles."""
-        return [['clip', *self.clips, AVERAGE], ['frames', *map(str, self.frames), str(sum(self.frames))]]
-
-    def columns(self) -> list[tuple[str, Column]]:
-        """All columns with their full titles, from left to right."""
-        return [(f'{name} {column.label}', column) for name, columns in self.systems.items() for column in columns]
-
-
-def build_table(systems: Sequence[SystemScores]) -> Table:
-    """Put systems that were tested on the same clips side by side; the first is the baseline.
-
-    The baseline's metrics make the columns. The first of them is followed by the gain over the baseline.
+    Attributes:
+        metrics: their labels; the numbers of a group's cell stand in this order, parted by a slash.
+        better: for each metric whether ``higher`` or ``lower`` is better.
+        groups: the columns.
+        clips: a row a clip, its label being the clip's name.
+        mean: mean over clips of the clips' means.
+        below: rows about the systems, below the mean: gain over the baseline, parameters, operations, time, memory.
+        notes: footnotes, in the order in which they are to be read.
     """
-    baseline = systems[0]
-    groups = {system.name: _columns(system, baseline) for system in systems}
-    return Table(list(baseline.clips), list(baseline.frames.values()), groups)
+
+    metrics: list[str]
+    better: list[Literal['higher', 'lower']]
+    groups: list[Group]
+    clips: list[Row]
+    mean: Row
+    below: list[Row]
+    notes: list[str]
 
 
-def _columns(system: SystemScores, baseline: SystemScores) -> list[Column]:
-    columns = []
-    for metric in baseline.metrics:
-        values, base = _values(system, metric), _values(baseline, metric)
-        # as papers print them: similarities, never above 1, with four digits, decibels with two
-        digits = '.4f' if all(abs(value) <= 1 for value in base) else '.2f'
-        columns.append(Column(metric, values, digits))
-        if system is not baseline and metric == baseline.metrics[0]:
-            gains = [value - reference for value, reference in zip(values, base, strict=True)]
-            columns.append(Column('gain', gains, f'+{digits}'))
-    return columns
+def build_table(
+    systems: Sequence[System],
+    costs: Mapping[str, Cost],
+    published: Sequence[PublishedColumn] = (),
+    notes: Sequence[str] = (),
+) -> Table:
+    """Put systems that were tested alike side by side.
+
+    Args:
+        systems: ours; the first is the baseline.
+        costs: of our systems, by name; those without one have empty cells.
+        published: columns that stand right of the system that they belong to.
+        notes: footnotes to end with.
+    """
+    base = systems[0].record
+    columns = list(_interleave(systems, published))
+    clips = list(base.clips)
+    ways = [better(metric) for metric in base.metrics.values()]
+    rows = [_ranked(Row(clip, [_clip_cells(column, clip, base.metrics) for column in columns]), columns, ways)
+            for clip in clips]
+    mean = _ranked(Row(MEAN, [_mean_cells(column, clips, base.metrics) for column in columns]), columns, ways)
+    groups = [Group(one.name) if isinstance(one, System) else Group(one.system.name, True, one.source.label)
+              for one in columns]
+    return Table(list(labels(base.metrics).values()), ways, groups, rows, mean,
+                 [*_gain_rows(systems, columns), *_cost_rows(columns, costs)],
+                 [_metric_note(base.metrics), *_cost_notes(costs), *notes])
 
 
-def _values(system: SystemScores, metric: str) -> list[float]:
-    return [*(scores[metric] for scores in system.clips.values()), system.average[metric]]
+_Column = System | PublishedColumn
 
 
-def to_text(table: Table) -> str:
-    """Aligned columns for the terminal, each system's name above its columns."""
-    clips, frames = table.leading()
-    blocks = [_block('', [clips], str.ljust), _block('', [frames], str.rjust)]
-    for name, columns in table.systems.items():
-        blocks.append(_block(name, [[column.label, *column.cells()] for column in columns], str.rjust))
-    return '\n'.join('   '.join(line).rstrip() for line in zip(*blocks, strict=True))
+def _interleave(systems: Sequence[System], published: Sequence[PublishedColumn]) -> Iterator[_Column]:
+    for system in systems:
+        yield system
+        yield from (column for column in published if column.beside == system.name)
 
 
-def _block(name: str, columns: list[list[str]], justify: Callable[[str, int], str]) -> list[str]:
-    """Lines of equal width: the name, then the columns side by side."""
-    padded = [[justify(cell, max(map(len, column))) for cell in column] for column in columns]
-    lines = ['  '.join(cells) for cells in zip(*padded, strict=True)]
-    width = max(len(name), len(lines[0]))
-    return [name.ljust(width), *(line.rjust(width) for line in lines)]
+def _clip_cells(column: _Column, clip: str, metrics: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    if isinstance(column, System):
+        return [_cell(metric, column.record.clips[clip].mean(name)) for name, metric in metrics.items()]
+    return [_cell(metric, column.clip(clip, kind(metric)) if _is_printed(metric) else None)
+            for metric in metrics.values()]
 
 
-def to_markdown(table: Table) -> str:
-    """A Markdown table."""
-    columns = [*table.leading(), *([title, *column.cells()] for title, column in table.columns())]
-    titles, *rows = zip(*columns, strict=True)
-    lines = [titles, ['---', *('--:' for _ in titles[1:])], *rows]
-    return '\n'.join('| ' + ' | '.join(cell.replace('|', '\\|') for cell in line) + ' |' for line in lines) + '\n'
+def _mean_cells(column: _Column, clips: Sequence[str], metrics: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+    if isinstance(column, System):
+        return [_cell(metric, column.record.average(name)) for name, metric in metrics.items()]
+    return [_cell(metric, column.mean(clips, kind(metric)) if _is_printed(metric) else None)
+            for metric in metrics.values()]
 
 
-def to_csv(table: Table) -> str:
-    """The table with six digits, for further computing."""
-    numbers = ([title, *(f'{value:.6f}' for value in column.values)] for title, column in table.columns())
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(zip(*table.leading(), *numbers, strict=True))
-    return text.getvalue()
+def _is_printed(metric: Mapping[str, Any]) -> bool:
+    """Published tables have these two and no other metric."""
+    return kind(metric) in ('PSNR', 'SSIM')
+
+
+def _cell(metric: Mapping[str, Any], value: float | None) -> Cell:
+    return EMPTY if value is None else Cell(value, printed(metric, value))
+
+
+def _ranked(row: Row, columns: Sequence[_Column], ways: Sequence[str]) -> Row:
+    """Mark the best and, among three or more, the second best of our systems; what prints alike ranks alike."""
+    ours = [number for number, column in enumerate(columns) if isinstance(column, System)]
+    cells = [list(group) for group in row.cells]
+    for metric, way in enumerate(ways):
+        found = {cells[group][metric].text: cells[group][metric].value for group in ours}
+        order = sorted((text for text, value in found.items() if value == value),  # not NaN
+                       key=lambda text, found=found: found[text], reverse=way == 'higher')
+        ranks = {text: rank for rank, text in enumerate(order[: 2 if len(ours) > 2 else 1], start=1)}
+        for group in ours if len(ours) > 1 else []:
+            cells[group][metric] = replace(cells[group][metric], rank=ranks.get(cells[group][metric].text))
+    return Row(row.label, cells)
+
+
+def _gain_rows(systems: Sequence[System], columns: Sequence[_Column]) -> Iterator[Row]:
+    base = systems[0]
+    metric = leading_metric(base.record)
+    if len(systems) < 2 or kind(base.record.metrics[metric]) != 'PSNR':
+        return
+    reference = base.record.average(metric)
+    gains = [column.record.average(metric) - reference if isinstance(column, System) and column is not base else None
+             for column in columns]
+    yield Row(f'gain over {base.name} (dB)', [[EMPTY if gain is None else Cell(gain, f'{gain:+.2f}')]
+                                              for gain in gains])
+
+
+def _cost_rows(columns: Sequence[_Column], costs: Mapping[str, Cost]) -> Iterator[Row]:
+    """Rows that are empty throughout are left out."""
+    found = [costs.get(column.name) if isinstance(column, System) else None for column in columns]
+    printed_costs = [column.system if isinstance(column, PublishedColumn) else None for column in columns]
+    rows = {
+        'parameters (M)': ([one and one.parameters / 1e6 for one in found], 'parameters', '.2f'),
+        'multiply-accumulates (G)': ([one and _scaled(one.macs, 1e9) for one in found], 'macs', '.4g'),
+        'time a frame (ms)': ([one and one.milliseconds for one in found], '', '.3g'),
+        'peak memory (MB)': ([one and _scaled(one.peak_memory, 1e6) for one in found], '', '.0f'),
+    }
+    for label, (values, field, digits) in rows.items():
+        cells = [Cell(value, _digits(value, digits)) if value is not None else
+                 _printed_cost(getattr(paper, field)) if paper and field else EMPTY
+                 for value, paper in zip(values, printed_costs, strict=True)]
+        if any(value is not None for value in values):
+            yield Row(label, [[cell] for cell in cells])
+
+
+def _scaled(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit
+
+
+def _digits(value: float, digits: str) -> str:
+    """So many significant digits, but all those before the point."""
+    return f'{value:.0f}' if digits.endswith('g') and value >= 1000 else format(value, digits)
+
+
+def _printed_cost(value: float | None) -> Cell:
+    return EMPTY if value is None else Cell(value, f'{value:g}')
+
+
+def _metric_note(metrics: Mapping[str, Mapping[str, Any]]) -> str:
+    names = labels(metrics)
+    described = []
+    for name, metric in metrics.items():
+        arguments = ', '.join(f'{key} {value}' for key, value in metric.items() if key != 'type')
+        described.append(f'{names[name]}: {metric["type"]}' + (f' ({arguments})' if arguments else ''))
+    return f'{"; ".join(described)}. Mean over the frames of a clip, then over clips.'
+
+
+def _cost_notes(costs: Mapping[str, Cost]) -> Iterator[str]:
+    with_flow = [f'{name} {cost.flow_parameters / 1e6:.2f} M' for name, cost in costs.items() if cost.flow_parameters]
+    frozen = [f'{name} {(cost.parameters - cost.trainable) / 1e6:.2f} M' for name, cost in costs.items()
+              if cost.trainable < cost.parameters]
+    if with_flow:
+        yield f'Parameters include a flow network (SPyNet): {", ".join(with_flow)}.'
+    if frozen:
+        yield f'Parameters that training leaves as they are: {", ".join(frozen)}.'
+    if any(cost.macs is not None for cost in costs.values()):
+        yield (f'Multiply-accumulates a result frame for LR frames of {MAC_SIZE}x{MAC_SIZE}, deformable convolutions '
+               'included, interpolation not; networks that see clips: of 15 frames, divided by 15.')
+    measured = [cost for cost in costs.values() if cost.milliseconds is not None]
+    for size, machine in dict.fromkeys((cost.lq_size, cost.machine) for cost in measured):
+        names = [name for name, cost in costs.items() if (cost.lq_size, cost.machine) == (size, machine)]
+        of = '' if len(names) == len(measured) else f' of {", ".join(names)}'
+        yield (f'Time and peak memory{of}: float32, LR frames of {size[1]}x{size[0]}, on {machine}; other work on the '
+               'machine makes times longer.')

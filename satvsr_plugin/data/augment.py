@@ -1,4 +1,4 @@
-"""Paired random patches: the same place, flips and transposition for LR frames and their GT."""
+"""Paired random patches: the same place, flips and transposition for LR frames, their GT and their flow."""
 
 from __future__ import annotations
 
@@ -78,6 +78,26 @@ class Patch(NamedTuple):
         if self.flip_vertical:
             planes = planes[:, :, ::-1]
         return planes.swapaxes(2, 3) if self.transpose else planes
+
+    def cut_flows(self, flows: np.ndarray) -> np.ndarray:
+        """The patch of optical flow, flipped and transposed: vectors turn with the picture.
+
+        Args:
+            flows: (n, 2, h, w) of whole LR frames, the second axis u (right) and v (down) in pixels.
+
+        Returns:
+            (n, 2, size, size) float32, contiguous: the flow of what :meth:`cut` gives.
+        """
+        part = flows[..., self.top:self.top + self.size, self.left:self.left + self.size].astype(np.float32)
+        if self.flip_horizontal:
+            part = part[..., ::-1]
+            part[:, 0] *= -1
+        if self.flip_vertical:
+            part = part[..., ::-1, :]
+            part[:, 1] *= -1
+        if self.transpose:
+            part = part.swapaxes(2, 3)[:, ::-1]
+        return np.ascontiguousarray(part)
 
 
 def to_tensor(planes: np.ndarray) -> torch.Tensor:

@@ -29,11 +29,13 @@ from torch.utils.data import Dataset
 
 from satvsr_plugin.data.augment import Patch, SampleRandom, to_tensor
 from satvsr_plugin.data.clip_source import frame_key
+from satvsr_plugin.data.flow_files import FlowFiles
 from satvsr_plugin.data.jilin189_options import (
     Jilin189Options,
     Jilin189RecurrentOptions,
     Jilin189TestOptions,
     Jilin189TrainOptions,
+    WindowOptions,
     parse_options,
 )
 from satvsr_plugin.data.roots import open_pairs
@@ -46,15 +48,21 @@ class _PairedClips(Dataset):
     Attributes:
         frames: clip and index in the clip of each item's centre frame, or first frame.
         channels: bands of all frames.
+        flows: optical flow of every centre frame, where ``flow_root`` was given.
     """
 
     options_type: type[Jilin189Options]
+    gt_of_all_frames = False  # else of the centre frame
 
     def __init__(self, opt: dict[str, Any]) -> None:
         self.opt = opt
         self.options = parse_options(self.options_type, opt)
         self.pairs, self.frames = open_pairs(self.options)
         self.channels = self.pairs.lq.format(self.frames[0][0]).channels
+        self.flows: FlowFiles | None = None
+        if isinstance(self.options, WindowOptions) and self.options.flow_root:
+            self.flows = FlowFiles(self.options.flow_root, self.pairs.lq, self.options.num_frame)
+            self.flows.check(self.frames)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -63,11 +71,14 @@ class _PairedClips(Dataset):
 class _TrainingPatches(_PairedClips):
     """What training sets have in common: patches at a random place, flipped, transposed and reversed at random."""
 
-    def _read(self, clip: str, lq: list[int], gt: list[int], rng: SampleRandom) -> tuple[np.ndarray, np.ndarray]:
+    def _draw_patch(self, clip: str, rng: SampleRandom) -> Patch:
+        options = self.options
+        return Patch.draw(rng, self.pairs.lq.format(clip), options.gt_size // options.scale,
+                          flip=options.use_flip, rotate=options.use_rot)
+
+    def _read(self, clip: str, lq: list[int], gt: list[int], patch: Patch) -> tuple[np.ndarray, np.ndarray]:
         """The same patch of LR frames and of GT frames: (t, c, h, w) and (t', c, scale * h, scale * w)."""
         options, pairs = self.options, self.pairs
-        patch = Patch.draw(rng, pairs.lq.format(clip), options.gt_size // options.scale,
-                           flip=options.use_flip, rotate=options.use_rot)
         lq_names, gt_names = ([source.clips[clip][i] for i in indices]
                               for source, indices in ((pairs.lq, lq), (pairs.gt, gt)))
         return patch.cut(pairs.lq, clip, lq_names), patch.cut(pairs.gt, clip, gt_names, options.scale)
@@ -76,8 +87,9 @@ class _TrainingPatches(_PairedClips):
         intervals = self.options.interval_list
         return intervals[rng.below(len(intervals))]
 
-    def _in_either_direction(self, indices: list[int], rng: SampleRandom) -> list[int]:
-        return indices[::-1] if self.options.random_reverse and rng.coin() else indices
+    def _draw_direction(self, rng: SampleRandom) -> int:
+        """The step through time: 1 or -1."""
+        return -1 if self.options.random_reverse and rng.coin() else 1
 
     def _key(self, clip: str, index: int) -> str:
         return f'{clip}/{frame_key(self.pairs.lq.clips[clip][index])}'
@@ -95,7 +107,7 @@ class Jilin189Dataset(_TrainingPatches):
 
     Raises:
         OptionError: lists all options that are wrong.
-        DataError: lists all clips and frames that are missing or do not fit.
+        DataError: lists all clips, frames and flow files that are missing or do not fit.
     """
 
     options_type = Jilin189TrainOptions
@@ -104,17 +116,22 @@ class Jilin189Dataset(_TrainingPatches):
         """A training sample; patch, flips, interval and direction of time are drawn anew at each call.
 
         Returns:
-            ``lq`` (t, c, h, w) and ``gt`` (c, scale * h, scale * w), float32 RGB in [0, 1]; ``key`` 'clip/frame'.
+            ``lq`` (t, c, h, w) and ``gt`` (c, scale * h, scale * w), float32 RGB in [0, 1]; ``key`` 'clip/frame'; with
+            ``flow_root`` ``flows`` (t - 1, 2, h, w) from the centre frame to its neighbours, see ``flow_files``.
 
         Raises:
-            DataError: a frame is damaged or unlike the other frames of its clip.
+            DataError: a frame or its flow is damaged, or unlike the others of its clip.
         """
         options, (clip, centre) = self.options, self.frames[index]
         rng = SampleRandom()
         window = window_indices(centre, len(self.pairs.lq.clips[clip]), options.num_frame, options.padding,
                                 self._draw_interval(rng))
-        lq, gt = self._read(clip, self._in_either_direction(window, rng), [centre], rng)
-        return {'lq': to_tensor(lq), 'gt': to_tensor(gt[0]), 'key': self._key(clip, centre)}
+        direction, patch = self._draw_direction(rng), self._draw_patch(clip, rng)
+        lq, gt = self._read(clip, window[::direction], [centre], patch)
+        sample = {'lq': to_tensor(lq), 'gt': to_tensor(gt[0]), 'key': self._key(clip, centre)}
+        if self.flows:
+            sample['flows'] = torch.from_numpy(self.flows.read(clip, centre, patch)[::direction].copy())
+        return sample
 
 
 @DATASET_REGISTRY.register()
@@ -137,6 +154,7 @@ class Jilin189RecurrentDataset(_TrainingPatches):
     """
 
     options_type = Jilin189RecurrentOptions
+    gt_of_all_frames = True
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """A training segment; patch, flips, interval, direction of time and late starts are drawn at each call.
@@ -154,8 +172,8 @@ class Jilin189RecurrentDataset(_TrainingPatches):
         latest = len(self.pairs.lq.clips[clip]) - window_length(num_frame, interval)
         if start > latest:
             start = rng.below(latest + 1)
-        segment = self._in_either_direction([start + interval * i for i in range(num_frame)], rng)
-        lq, gt = self._read(clip, segment, segment, rng)
+        segment = [start + interval * i for i in range(num_frame)][::self._draw_direction(rng)]
+        lq, gt = self._read(clip, segment, segment, self._draw_patch(clip, rng))
         return {'lq': to_tensor(lq), 'gt': to_tensor(gt), 'key': self._key(clip, start)}
 
 
@@ -173,7 +191,7 @@ class Jilin189TestDataset(_PairedClips):
 
     Raises:
         OptionError: lists all options that are wrong.
-        DataError: lists all clips and frames that are missing or do not fit.
+        DataError: lists all clips, frames and flow files that are missing or do not fit.
     """
 
     options_type = Jilin189TestOptions
@@ -194,15 +212,18 @@ class Jilin189TestDataset(_PairedClips):
             ``lq`` (t, c, h, w) and, where there is GT, ``gt`` (c, scale * h, scale * w), float32 RGB in [0, 1];
             ``folder`` the clip; ``idx`` 'i/n', the i-th of n frames of this clip in the data set; ``border`` 1 where
             the window reaches beyond the clip, else 0; ``lq_path`` 'clip/frame.png' of the centre frame;
-            ``bit_depth`` 8 or 16, of the frames on disk.
+            ``bit_depth`` 8 or 16, of the frames on disk; with ``flow_root`` ``flows`` (t - 1, 2, h, w) from the centre
+            frame to its neighbours, see ``flow_files``.
 
         Raises:
-            DataError: a frame is damaged or unlike the other frames of its clip.
+            DataError: a frame or its flow is damaged, or unlike the others of its clip.
         """
         clip, centre = self.frames[index]
         item = {'lq': self._read_window(clip, centre)}
         if self.pairs.gt is not None:
             item['gt'] = to_tensor(self.pairs.read_gt(clip, centre).transpose(2, 0, 1))
+        if self.flows:
+            item['flows'] = torch.from_numpy(self.flows.read(clip, centre))
         item |= {key: self.data_info[key][index] for key in ('folder', 'idx', 'border', 'lq_path')}
         return {**item, 'bit_depth': self.pairs.lq.format(clip).bit_depth}
 

@@ -95,6 +95,8 @@ class WindowOptions(Jilin189Options):
     """What data sets of temporal windows have in common; ``num_frame`` is the length of the window, odd."""
 
     padding: Padding = Field('center', description='what stands for a neighbour missing at a clip\'s end')
+    flow_root: UserPath | None = Field(None, description='folder of optical flow that scripts/estimate_flow.py made of '
+                                       'the LR clips; samples then hold it, for networks that take flows')
 
     @field_validator('num_frame')
     @classmethod
@@ -103,6 +105,13 @@ class WindowOptions(Jilin189Options):
             raise ValueError(f'{num_frame} is even, but the centre frame needs as many neighbours before it as after '
                              'it; use an odd number')
         return num_frame
+
+    @model_validator(mode='after')
+    def _has_the_windows_of_its_flow(self) -> WindowOptions:
+        if self.flow_root and self.padding != 'center':
+            raise ValueError(f'flow_root needs padding: center, not {self.padding}, since at the ends of clips the '
+                             'files hold the flow to the centre frame')
+        return self
 
 
 class PatchOptions(Jilin189Options):
@@ -141,6 +150,13 @@ class PatchOptions(Jilin189Options):
 
 class Jilin189TrainOptions(WindowOptions, PatchOptions):
     """Options of :class:`~satvsr_plugin.data.jilin189_dataset.Jilin189Dataset`."""
+
+    @model_validator(mode='after')
+    def _has_the_interval_of_its_flow(self) -> Jilin189TrainOptions:
+        if self.flow_root and set(self.interval_list) != {1}:
+            raise ValueError(f'flow_root needs interval_list: [1], not {self.interval_list}, since the files hold the '
+                             'flow to the frames next to one another')
+        return self
 
 
 class Jilin189RecurrentOptions(PatchOptions):

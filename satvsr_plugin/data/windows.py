@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from basicsr.data.data_util import generate_frame_indices
-
 Padding = Literal['center', 'replicate', 'reflection', 'reflection_circle', 'circle']
 
 
@@ -39,6 +37,8 @@ def window_indices(centre: int, length: int, num_frame: int, padding: Padding = 
         half = num_frame // 2
         wanted = [centre + step * interval for step in range(-half, half + 1)]
         return [index if 0 <= index < length else centre for index in wanted]
+
+    from basicsr.data.data_util import generate_frame_indices  # here, since it loads torch
 
     offset = centre % interval  # the decimated clip: frames offset, offset + interval, ...
     decimated = (length - offset + interval - 1) // interval

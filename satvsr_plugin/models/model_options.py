@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _whole(value: Any) -> Any:
@@ -33,7 +33,11 @@ class TrainOptions(BaseModel):
     perceptual_opt: dict[str, Any] | None = Field(default=None, description='loss on VGG features')
     amp: Literal['none', 'fp16', 'bf16'] = Field(default='none', description='mixed precision')
     grad_clip_norm: float | None = Field(default=None, gt=0, description='largest norm of the gradient')
+    aux_opt: dict[str, Any] | None = Field(default=None, description="loss on a network's extra outputs")
     dcn_offset_lr_mul: float = Field(default=1.0, gt=0, description="factor on the offset layers' learning rate")
+    flow_lr_mul: float = Field(default=1.0, gt=0, description="factor on the flow network's learning rate")
+    fix_flow: Count | None = Field(default=None, gt=0, description='steps in which the flow network does not learn')
+    tsa_iter: Count | None = Field(default=None, gt=0, description="steps in which only EDVR's fusion learns")
 
 
 class ValOptions(BaseModel):
@@ -48,3 +52,13 @@ class ValOptions(BaseModel):
     metrics: dict[str, dict[str, Any]] | None = Field(default=None, description='name: {type: metric, arguments}')
     best_metric: str | None = Field(default=None, description='metric that chooses the best checkpoint; '
                                                               'default: the first')
+    segment_length: Count | None = Field(default=None, gt=0, description='frames that a network of whole clips gets at '
+                                         'once; default: all that memory holds')
+    segment_overlap: int = Field(default=5, ge=0, description='frames before and after a segment that it also sees')
+
+    @model_validator(mode='after')
+    def _has_frames_of_its_own(self) -> ValOptions:
+        if self.segment_length and self.segment_length <= 2 * self.segment_overlap:
+            raise ValueError(f'segment_length {self.segment_length} is not more than twice segment_overlap '
+                             f'{self.segment_overlap}, so no frame would be left; raise the one or lower the other')
+        return self

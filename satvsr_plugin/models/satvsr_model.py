@@ -1,14 +1,15 @@
-"""The video model: trains, validates, tests, saves and resumes windowed super-resolution networks."""
+"""The video model: trains, validates, tests, saves and resumes networks for video super-resolution."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from contextlib import AbstractContextManager
+import zlib
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from basicsr.losses import build_loss
 from basicsr.models.video_base_model import VideoBaseModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
@@ -16,11 +17,16 @@ from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from satvsr_plugin.archs.interface import InputSpec, run_network
+from satvsr_plugin.archs.toolbox_networks import input_spec
 from satvsr_plugin.errors import TrainingError
+from satvsr_plugin.models.losses import Losses
 from satvsr_plugin.models.model_options import TrainOptions, ValOptions
 from satvsr_plugin.models.offset_watch import OffsetWatch
+from satvsr_plugin.models.parameter_groups import Waiting, parameter_groups
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.models.validation import Validation
+from satvsr_plugin.test_record import WeightsRecord
 from satvsr_plugin.weights import load_checkpoint, load_into, save_checkpoint
 
 # What a scheduler's state says about where training stands; the rest repeats the option file.
@@ -32,9 +38,15 @@ AMP_DTYPES = {'none': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 class SatVSRModel(VideoBaseModel):
     """Video super-resolution on any device, driven by the toolbox's training and test loops.
 
-    On top of the toolbox's ``VideoBaseModel``: CPU, mixed precision, gradient clipping, a learning rate of its
-    own for deformable offsets, several validation sets with or without GT, pictures during training, scores as
+    It takes networks of all kinds: of windows, of whole clips, of still images; what a network wants to be given it
+    says itself (:class:`satvsr_plugin.archs.interface.InputSpec`). On top of the toolbox's ``VideoBaseModel``: CPU,
+    mixed precision, gradient clipping, learning rates of their own for deformable offsets and optical flow, losses
+    on a network's extra outputs, several validation sets with or without GT, pictures during training, scores as
     CSV, the best checkpoint, and checkpoints that are never half-written. Its options are in ``model_options``.
+
+    Attributes:
+        spec: what the network wants to be given.
+        weights: the file that the network's weights came from; None without one.
     """
 
     train_options = TrainOptions
@@ -44,7 +56,13 @@ class SatVSRModel(VideoBaseModel):
         self.validated: dict[str, int | str] = {}  # validation set: iteration
         self.best_metric_results: dict[str, dict] = {}
         self.val_opt = ValOptions.model_validate(opt.get('val') or {})
+        self.weights: WeightsRecord | None = None
         super().__init__(opt)
+
+    @cached_property
+    def spec(self) -> InputSpec:
+        # Of a network that nobody knows, a window of any length.
+        return input_spec(self.get_bare_model(self.net_g)) or InputSpec(self.opt['scale'])
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As the toolbox; besides, processes without GPUs, and networks such as ``Bicubic`` that have no weights."""
@@ -54,41 +72,47 @@ class SatVSRModel(VideoBaseModel):
             return DistributedDataParallel(net, find_unused_parameters=self.opt.get('find_unused_parameters', False))
         return super().model_to_device(net)
 
+    def feed_data(self, data: dict[str, Any]) -> None:
+        """Take a batch: ``lq`` (b, t, c, h, w), ``gt`` of the centre frame or of all, what else the network takes."""
+        super().feed_data(data)
+        self.inputs = {name: data[name].to(self.device) for name in self.spec.takes if name in data}
+
     # ----------------------------------------------------------------------------------------------- training
     def init_training_settings(self) -> None:
         self.train_opt = TrainOptions.model_validate(self.opt['train'])
         self.amp_dtype = AMP_DTYPES[self.train_opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train_opt.amp == 'fp16')
         super().init_training_settings()
+        aux = self.train_opt.aux_opt and build_loss(self.train_opt.aux_opt).to(self.device)
+        self.losses = Losses(self.spec, self.cri_pix, self.cri_perceptual, aux)
+        self.waiting = Waiting(self.net_g, self.train_opt)
         self.offset_watch = OffsetWatch(self.get_bare_model(self.net_g))
 
     def setup_optimizers(self) -> None:
-        """Two groups of parameters: layers that predict deformable offsets learn at a rate of their own."""
+        """Layers that predict deformable offsets, and optical flow, learn at rates of their own."""
         optim_opt = dict(self.opt['train']['optim_g'])
         optim_type = optim_opt.pop('type')
-        named = [(name, p) for name, p in self.net_g.named_parameters() if p.requires_grad]
-        offsets = [p for name, p in named if 'conv_offset' in name]
-        others = [p for name, p in named if 'conv_offset' not in name]
-        groups: list[dict[str, Any]] = [{'params': others}]
-        if offsets:
-            groups.append({'params': offsets, 'lr': optim_opt['lr'] * self.train_opt.dcn_offset_lr_mul})
+        groups = parameter_groups(self.net_g, self.train_opt, optim_opt['lr'])
         self.optimizer_g = self.get_optimizer(optim_type, groups, **optim_opt)
         self.optimizers.append(self.optimizer_g)
 
     def optimize_parameters(self, current_iter: int) -> None:
-        """One step on ``self.lq`` (b, t, c, h, w) and ``self.gt`` (b, c, s*h, s*w).
+        """One step on the batch that was fed.
 
         Raises:
             TrainingError: the loss or the gradient is not a finite number; the weights are as they were.
         """
         self.offset_watch.active = current_iter % self.opt['logger']['print_freq'] == 0
         self.optimizer_g.zero_grad()
-        with self._autocast():
-            self.output = self.net_g(self.lq)
-        losses = self._losses(self.output.float())
+        inputs = self.inputs | ({'with_extras': True} if self.losses.needs_extras else {})
+        with torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None):
+            result = run_network(self.net_g, self.spec, self.lq, **inputs)
+        self.output, extras = result if self.losses.needs_extras else (result, {})
+        losses = self.losses(self.output.float(), extras, self.lq, self.gt)
         total = sum(losses.values())
         self._stop_unless_finite('loss', total, current_iter)
         self.scaler.scale(total).backward()
+        self.waiting.drop_gradients(current_iter)
         self.scaler.unscale_(self.optimizer_g)
         norm = nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm or math.inf)
         if not self.scaler.is_enabled():  # the scaler leaves out such a step, and lowers its scale
@@ -100,17 +124,11 @@ class SatVSRModel(VideoBaseModel):
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
 
-    def _autocast(self) -> AbstractContextManager:
-        return torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None)
-
-    def _losses(self, output: Tensor) -> OrderedDict[str, Tensor]:
-        losses: OrderedDict[str, Tensor] = OrderedDict()
-        if self.cri_pix:
-            losses['l_pix'] = self.cri_pix(output, self.gt)
-        if self.cri_perceptual:
-            perceptual, style = self.cri_perceptual(output, self.gt)
-            losses.update((k, v) for k, v in (('l_percep', perceptual), ('l_style', style)) if v is not None)
-        return losses
+    def model_ema(self, decay: float = 0.999) -> None:
+        """Average the weights; the statistics of batch normalisation, which the toolbox forgets, are taken over."""
+        super().model_ema(decay)
+        for ours, buffer in zip(self.net_g_ema.buffers(), self.get_bare_model(self.net_g).buffers(), strict=True):
+            ours.copy_(buffer)
 
     def _stop_unless_finite(self, name: str, tensor: Tensor, current_iter: int) -> None:
         value = tensor.item()
@@ -123,12 +141,12 @@ class SatVSRModel(VideoBaseModel):
 
     # ------------------------------------------------------------------------------------- validation and test
     def test(self) -> None:
-        """``self.lq`` (b, t, c, h, w) to ``self.output`` (b, c, s*h, s*w), in float32, with EMA weights if any."""
+        """``self.lq`` to ``self.output``, of the centre frame or of all frames, in float32, with EMA weights if any."""
         # Not the data-parallel wrapper: processes have unequal numbers of frames, and it would wait for all of them.
         net = self.get_bare_model(getattr(self, 'net_g_ema', self.net_g))
         net.eval()
         with torch.no_grad():
-            self.output = net(self.lq)
+            self.output = run_network(net, self.spec, self.lq, **self.inputs)
         self.net_g.train(self.is_train)
 
     def validation(self, dataloader, current_iter: int | str, tb_logger, save_img: bool = False) -> None:
@@ -180,6 +198,8 @@ class SatVSRModel(VideoBaseModel):
         """
         bare = self.get_bare_model(net)
         key, left_out = load_into(bare, load_checkpoint(load_path), load_path, param_key, strict)
+        crc32 = zlib.crc32(Path(load_path).read_bytes())
+        self.weights = WeightsRecord(path=str(Path(load_path).resolve()), param_key=key, crc32=crc32)
         get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {key}')
         for fault in left_out:
             get_root_logger().warning(f'{load_path}, not loaded: {fault}')

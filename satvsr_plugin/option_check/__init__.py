@@ -15,7 +15,7 @@ from typing import Any
 from satvsr_plugin.errors import OptionError
 from satvsr_plugin.option_check.data import data_problems
 from satvsr_plugin.option_check.general import general_problems, model_class, path_problems
-from satvsr_plugin.option_check.networks import network_problems
+from satvsr_plugin.option_check.networks import check_networks
 from satvsr_plugin.option_check.training import train_problems
 from satvsr_plugin.option_check.validation import val_problems
 
@@ -35,12 +35,13 @@ def check_options(opt: dict[str, Any], *, is_train: bool, file: str | Path) -> N
     """
     opt = deepcopy(opt)  # data sets are built from it, which may change it
     model = model_class(opt)
+    problems_of_networks, spec = check_networks(opt)
     problems = [
         *general_problems(opt, is_train, model),
         *path_problems(opt, is_train),
-        *network_problems(opt),
-        *data_problems(opt, is_train),
-        *(train_problems(opt, model) if is_train else []),
+        *problems_of_networks,
+        *data_problems(opt, is_train, spec),
+        *(train_problems(opt, model, spec) if is_train else []),
         *val_problems(opt, is_train, model),
     ]
     if problems:

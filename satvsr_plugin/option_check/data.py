@@ -12,6 +12,7 @@ import torch
 from basicsr.utils.registry import DATASET_REGISTRY
 from pydantic import BaseModel
 
+from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import model_class, registered, section
 from satvsr_plugin.option_check.networks import network_argument
@@ -20,8 +21,14 @@ from satvsr_plugin.option_check.validation import score_problems
 from satvsr_plugin.option_sentences import Problem, problems_of_section
 
 
-def data_problems(opt: dict[str, Any], is_train: bool) -> Iterator[Problem]:
-    """All data sets of a file, and what has to agree with them."""
+def data_problems(opt: dict[str, Any], is_train: bool, spec: InputSpec | None) -> Iterator[Problem]:
+    """All data sets of a file, and what has to agree with them.
+
+    Args:
+        opt: the options.
+        is_train: whether they are for training.
+        spec: what ``network_g`` wants to be given; None where that is not known.
+    """
     datasets = section(opt, 'datasets')
     if is_train and 'train' not in datasets:
         yield Problem('datasets.train', 'is missing; training needs it')
@@ -30,9 +37,9 @@ def data_problems(opt: dict[str, Any], is_train: bool) -> Iterator[Problem]:
     for phase in datasets:
         yield from _phase_problems(str(phase), is_train)
         if section(datasets, phase):
-            yield from _problems_of_one(opt, str(phase), section(datasets, phase))
+            yield from _problems_of_one(opt, str(phase), section(datasets, phase), spec)
     yield from _shared_names(datasets)
-    network_scale = network_argument(opt, 'scale', 'upscale')
+    network_scale = spec.scale if spec else network_argument(opt, 'scale', 'upscale')
     if isinstance(opt.get('scale'), int) and isinstance(network_scale, int) and network_scale != opt['scale']:
         yield Problem('network_g.scale', f'is {network_scale}, but scale is {opt["scale"]}; make them equal')
 
@@ -56,7 +63,8 @@ def _shared_names(datasets: dict[str, Any]) -> Iterator[Problem]:
                                                     'results are kept by name')
 
 
-def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any]) -> Iterator[Problem]:
+def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any],
+                     spec: InputSpec | None) -> Iterator[Problem]:
     """One data set; one that declares its options is built, so that what is wrong with its files shows now."""
     where = f'datasets.{phase}'
     dataset_class, problems = registered(DATASET_REGISTRY, options, where)
@@ -69,10 +77,12 @@ def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any]) -
     told = {item.where for item in problems}
     loader = TrainDatasetOptions if phase == 'train' else DatasetOptions
     problems += [item for item in problems_of_section(loader, options, where) if item.where not in told]
-    problems += [*_loader_problems(phase, options, where), *_frame_problems(opt, options, declared, where)]
+    problems += [*_loader_problems(phase, options, where), *_frame_problems(opt, options, declared, where, spec)]
+    if spec and declared and phase == 'train':
+        problems += _patch_problems(opt, options, dataset_class, where, spec)
     yield from problems
     if declared and not problems:
-        yield from _build_problems(opt, dataset_class, filled, where)
+        yield from _build_problems(opt, dataset_class, filled, where, spec)
 
 
 def _as_the_toolbox_fills(opt: dict[str, Any], phase: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -115,17 +125,40 @@ def _loader_problems(phase: str, options: dict[str, Any], where: str) -> Iterato
         yield Problem(f'{where}.prefetch_mode', 'is cuda, but PyTorch sees no GPU; use ~ or cpu')
 
 
-def _frame_problems(opt: dict[str, Any], options: dict[str, Any], declared: type[BaseModel] | None,
-                    where: str) -> Iterator[Problem]:
+def _frame_problems(opt: dict[str, Any], options: dict[str, Any], declared: type[BaseModel] | None, where: str,
+                    spec: InputSpec | None) -> Iterator[Problem]:
     """The window of the data against that of the network, for networks with a window of fixed length."""
-    wanted = network_argument(opt, 'num_frame')
+    wanted = spec.num_frame if spec else network_argument(opt, 'num_frame')
+    if spec and spec.sees != 'window':
+        return
     field = declared.model_fields.get('num_frame') if declared else None
     num_frame = options.get('num_frame', field.default if field else None)
     if isinstance(wanted, int) and isinstance(num_frame, int) and num_frame != wanted:
-        yield Problem(f'{where}.num_frame', f'is {num_frame}, but network_g.num_frame is {wanted}; make them equal')
+        given = network_argument(opt, 'num_frame')
+        whose = f'network_g.num_frame is {wanted}' if given == wanted else f'{_network_name(opt)} takes {wanted} frames'
+        yield Problem(f'{where}.num_frame', f'is {num_frame}, but {whose}; make them equal')
 
 
-def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str, Any], where: str) -> Iterator[Problem]:
+def _patch_problems(opt: dict[str, Any], options: dict[str, Any], dataset_class: type, where: str,
+                    spec: InputSpec) -> Iterator[Problem]:
+    """Training patches against what the network and its losses want."""
+    if spec.sees == 'clip' and not dataset_class.gt_of_all_frames:
+        yield Problem(f'{where}.type', f'{dataset_class.__name__} gives GT of the centre frame only, but '
+                                       f'{_network_name(opt)} makes all frames; use Jilin189RecurrentDataset')
+    size = options.get('gt_size')
+    lq_size = size // spec.scale if isinstance(size, int) else 0
+    if lq_size > 0 and spec.fit(lq_size) != lq_size:
+        # training on patches that were filled up would teach the network about borders that are not there
+        yield Problem(f'{where}.gt_size', f'is {size}, so LR patches have {lq_size} pixels a side, which '
+                                          f'{_network_name(opt)} cannot take; use {spec.fit(lq_size) * spec.scale}')
+
+
+def _network_name(opt: dict[str, Any]) -> str:
+    return f'network_g ({section(opt, "network_g").get("type")})'
+
+
+def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str, Any], where: str,
+                    spec: InputSpec | None) -> Iterator[Problem]:
     try:
         dataset = _build_quietly(dataset_class, options)
         if options['phase'] != 'train' and hasattr(model_class(opt), 'val_options'):
@@ -133,10 +166,14 @@ def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str,
     except SatVSRError as error:
         yield Problem(where, str(error))
         return
-    channels, wanted = getattr(dataset, 'channels', None), network_argument(opt, 'num_in_ch')
+    channels, wanted = getattr(dataset, 'channels', None), spec.bands if spec else network_argument(opt, 'num_in_ch')
     if isinstance(channels, int) and isinstance(wanted, int) and channels != wanted:
-        yield Problem('network_g.num_in_ch', f'is {wanted}, but the frames of {where} have {channels} channels; '
-                                             'make them equal')
+        if network_argument(opt, 'num_in_ch') == wanted:
+            yield Problem('network_g.num_in_ch', f'is {wanted}, but the frames of {where} have {channels} channels; '
+                                                 'make them equal')
+        else:
+            yield Problem('network_g.type', f'{_network_name(opt)} takes frames of {wanted} channels only, but those '
+                                            f'of {where} have {channels}; choose another network')
     if options['phase'] == 'train':
         # The loader drops an incomplete batch: with too few windows training would end without a single step.
         windows = int(len(dataset) * options.get('dataset_enlarge_ratio', 1))

@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from basicsr.utils.registry import ARCH_REGISTRY
 
+from satvsr_plugin.archs.interface import InputSpec
+from satvsr_plugin.archs.toolbox_networks import input_spec, is_known
 from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_sentences import Problem, problems_of_call
 
 
-def network_problems(opt: dict[str, Any]) -> Iterator[Problem]:
-    """All networks of a file."""
+def check_networks(opt: dict[str, Any]) -> tuple[list[Problem], InputSpec | None]:
+    """All networks of a file; those whose input is known are built.
+
+    Returns:
+        What is wrong, and what ``network_g`` wants to be given; None where that is not known.
+    """
+    problems: list[Problem] = []
+    spec = None
     for key in opt:
         if str(key).startswith('network_') and section(opt, key):
-            yield from _problems_of_one(section(opt, key), key)
+            found, wanted = _check_one(section(opt, key), key)
+            problems += found
+            spec = wanted if key == 'network_g' else spec
+    return problems, spec
 
 
 def network_argument(opt: dict[str, Any], *names: str) -> Any:
@@ -32,16 +44,26 @@ def network_argument(opt: dict[str, Any], *names: str) -> Any:
     return None
 
 
-def _problems_of_one(options: dict[str, Any], where: str) -> Iterator[Problem]:
+def _check_one(options: dict[str, Any], where: str) -> tuple[list[Problem], InputSpec | None]:
     network, problems = registered(ARCH_REGISTRY, options, where)
     arguments = {key: value for key, value in options.items() if key != 'type'}
     if network:
-        problems = problems_of_call(network, arguments, where)
-    yield from problems
-    if network and not problems and network.__module__.startswith('satvsr_plugin.'):
-        try:
-            network(**arguments)
-        except SatVSRError as error:
-            yield Problem(where, str(error))
-        except Exception as error:  # sizes that make no sense end anywhere in torch
-            yield Problem(where, f'{network.__name__} cannot be built with these options: {error}')
+        problems = [*problems_of_call(network, arguments, where), *_missing_files(arguments, where)]
+    if not network or problems or not is_known(network):
+        return problems, None
+    try:
+        return [], input_spec(network(**arguments))
+    except SatVSRError as error:
+        return [Problem(where, str(error))], None
+    except Exception as error:  # sizes that make no sense end anywhere in torch
+        return [Problem(where, f'{network.__name__} cannot be built with these options: {error}')], None
+
+
+def _missing_files(arguments: dict[str, Any], where: str) -> Iterator[Problem]:
+    """Weights of parts of a network: ``spynet_path``, ``edvr_path``."""
+    for key, value in arguments.items():
+        if str(key).endswith('_path') and isinstance(value, str) and not Path(value).expanduser().is_file():
+            remedy = 'mend the path, or use ~ to train this part from scratch'
+            if key == 'spynet_path':
+                remedy = f'download spynet_sintel_final-3d2a1287.pth of the model zoo of BasicSR, {remedy}'
+            yield Problem(f'{where}.{key}', f'there is no file {value}; {remedy}')

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from basicsr.utils.registry import LOSS_REGISTRY
+from basicsr.utils.registry import DATASET_REGISTRY, LOSS_REGISTRY
 
+from satvsr_plugin.archs.interface import InputSpec
+from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import registered, section
+from satvsr_plugin.option_check.networks import network_argument
 from satvsr_plugin.option_check.schema import SCHEDULERS, ForeignTrainOptions, OptimizerOptions
 from satvsr_plugin.option_sentences import Problem, problems_of_call, problems_of_section
 from satvsr_plugin.options import unknown_name
@@ -17,12 +20,13 @@ _OPTIMIZERS = ('Adam',)  # the toolbox builds no other
 _LOSSES = ('pixel_opt', 'perceptual_opt', 'gan_opt', 'ldl_opt', 'feature_matching_opt')  # of the toolbox's models
 
 
-def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]:
+def train_problems(opt: dict[str, Any], model: type | None, spec: InputSpec | None) -> Iterator[Problem]:
     """The whole section.
 
     Args:
         opt: the options.
         model: the class of ``model_type``; ``train_options`` (a pydantic model) declares its options.
+        spec: what ``network_g`` gives and wants; None where that is not known.
     """
     train = section(opt, 'train')
     if not train:
@@ -38,6 +42,29 @@ def train_problems(opt: dict[str, Any], model: type | None) -> Iterator[Problem]
         yield Problem('train.pixel_opt', 'is missing; there is no loss to train with')
     for key in losses:
         yield from _loss_problems(section(train, key), f'train.{key}')
+    if section(train, 'aux_opt'):
+        yield from _aux_loss_problems(opt, section(train, 'aux_opt'), spec)
+    if train.get('fix_flow') and not network_argument(opt, 'spynet_path') and not section(opt, 'path').get(
+            'pretrain_network_g'):
+        yield Problem('train.fix_flow', 'keeps the flow network from learning, but nothing says where its weights '
+                                        'come from; give network_g.spynet_path, or remove fix_flow')
+
+
+def _aux_loss_problems(opt: dict[str, Any], options: dict[str, Any], spec: InputSpec | None) -> Iterator[Problem]:
+    """The loss on a network's extra outputs: whether the network gives them, and the data what else it needs."""
+    where = 'train.aux_opt'
+    loss, _ = registered(LOSS_REGISTRY, options, where)
+    yield from _loss_problems(options, where)
+    if loss is None:
+        return
+    missing = [name for name in getattr(loss, 'needs', ()) if spec is None or name not in spec.extras]
+    if missing or not hasattr(loss, 'needs'):
+        what = f'needs {", ".join(missing)}, which' if missing else 'is not a loss on extra outputs, which'
+        yield Problem(f'{where}.type', f'{loss.__name__} {what} network_g does not give; remove train.aux_opt')
+    dataset, _ = registered(DATASET_REGISTRY, section(opt, 'datasets', 'train'), 'datasets.train')
+    if getattr(loss, 'needs_all_gt', False) and not getattr(dataset, 'gt_of_all_frames', True):
+        yield Problem('datasets.train.type', f'{dataset.__name__} gives GT of the centre frame only, but '
+                                             f'{loss.__name__} needs it of all frames; use Jilin189RecurrentDataset')
 
 
 def _optimizer_problems(options: dict[str, Any], where: str) -> Iterator[Problem]:
@@ -74,3 +101,8 @@ def _loss_problems(options: dict[str, Any], where: str) -> Iterator[Problem]:
         if arguments.get('reduction', 'mean') not in ('mean', 'sum'):
             problems.append(Problem(f'{where}.reduction', 'must be mean or sum: training needs a single number'))
     yield from problems
+    if loss and not problems and loss.__module__.startswith('satvsr_plugin.'):
+        try:
+            loss(**arguments)
+        except SatVSRError as error:
+            yield Problem(where, str(error))

@@ -10,7 +10,7 @@ from basicsr.models.video_base_model import VideoBaseModel
 from basicsr.utils.registry import METRIC_REGISTRY
 
 from satvsr_plugin.errors import SatVSRError
-from satvsr_plugin.models.validation import score, to_hwc
+from satvsr_plugin.models.pictures import score, to_hwc, to_integers
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_check.schema import ForeignValOptions
 from satvsr_plugin.option_sentences import Problem, describe, problems_of_call, problems_of_section
@@ -55,9 +55,13 @@ def score_problems(opt: dict[str, Any], dataset: Any) -> Iterator[Problem]:
     metrics = section(opt, 'val', 'metrics')
     sound = [name for name in metrics if not list(_metric_problems(section(metrics, name), name))]
     sample = dataset[0] if sound else {}
-    for name in sound if 'gt' in sample else ():
+    if 'gt' not in sample:
+        return
+    picture = to_hwc(sample['gt'])
+    gt = to_integers(picture, sample.get('bit_depth', 8))
+    for name in sound:
         try:
-            score(to_hwc(sample['gt']), sample, name, metrics[name])
+            score(picture, gt, sample['lq_path'], name, metrics[name])
         except SatVSRError as error:
             yield Problem(f'val.metrics.{name}', str(error))
 

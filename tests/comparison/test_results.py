@@ -1,117 +1,114 @@
-"""Reading the scores of systems that were tested on the same clips."""
+"""Reading the results of systems, and refusing those that were not tested alike."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from small_results import SCORES, write_scores
+from small_results import METRICS, SCORES, change_clip, make_record, make_system, write_results
 
+from satvsr_plugin.comparison.likeness import check_alike
 from satvsr_plugin.comparison.results import best_system, read_systems
 from satvsr_plugin.errors import DataError, OptionError
+from satvsr_plugin.test_record import read_record, record_path
 
 
-def test_scores_are_read_with_clips_frames_and_average(results: list[Path]) -> None:
-    dataset, (bicubic, net) = read_systems(results)
-    assert dataset == 'Drawn'
-    assert (bicubic.name, net.name) == ('Bicubic', 'Net')
-    assert bicubic.frames == {'000': 3, '001': 3}
-    assert net.clips == {'000': {'psnr': 32.125, 'ssim': 0.93}, '001': {'psnr': 31.25, 'ssim': 0.9}}
-    assert net.average == {'psnr': 31.6875, 'ssim': 0.915}
+def rewrite(folder: Path, **changes: object) -> None:
+    write_results(folder, read_record(record_path(folder, 'Drawn')).model_copy(update=changes))
 
 
-def test_the_last_of_several_tests_counts(results: list[Path]) -> None:
-    write_scores(results[1], {clip: (40.0, 0.99) for clip in SCORES['Net']})
-    _, (_, net) = read_systems(results)
-    assert net.average == {'psnr': 40.0, 'ssim': 0.99}
+def test_systems_come_in_the_order_given_with_their_records(results: list[Path]) -> None:
+    bicubic, net = read_systems(results)
+    assert (bicubic.name, bicubic.folder, net.name) == ('Bicubic', results[0], 'Net')
+    assert net.record.clips['001'].scores['psnr'] == [31.25] * 3
+    assert [system.name for system in read_systems(results[::-1], names=['b', 'a'])] == ['b', 'a']
+    with pytest.raises(OptionError, match='--names: 1 names for 2 systems; give one each'):
+        read_systems(results, names=['first'])
 
 
 def test_the_data_set_is_chosen_where_there_are_several(results: list[Path]) -> None:
     for folder in results:
-        write_scores(folder, {'007': (20.0, 0.5)}, dataset='Other')
-    with pytest.raises(OptionError, match='choose one by --dataset: Drawn, Other'):
+        record = read_record(record_path(folder, 'Drawn'))
+        write_results(folder, record.model_copy(update={'dataset': record.dataset.model_copy(update={'name': 'B'})}))
+    with pytest.raises(OptionError, match='choose one by --dataset: B, Drawn'):
         read_systems(results)
-    dataset, (bicubic, _) = read_systems(results, dataset='Other')
-    assert (dataset, list(bicubic.clips)) == ('Other', ['007'])
-
-
-def test_only_the_common_data_set_is_taken(results: list[Path]) -> None:
-    write_scores(results[0], {'007': (20.0, 0.5)}, dataset='Other')
-    assert read_systems(results)[0] == 'Drawn'
-    with pytest.raises(DataError, match=r"not every system was tested on 'Other' \(found .*Bicubic: Drawn, Other; "):
-        read_systems(results, dataset='Other')
-    (results[1] / 'metrics_Drawn.csv').rename(results[1] / 'metrics_Third.csv')
+    assert read_systems(results, dataset='B')[0].record.dataset.name == 'B'
+    record_path(results[1], 'B').unlink()
+    assert read_systems(results)[0].record.dataset.name == 'Drawn'
+    with pytest.raises(DataError, match=r"not every system was tested on 'B' \(found .*Bicubic: B, Drawn; "):
+        read_systems(results, dataset='B')
+    record_path(results[0], 'Drawn').unlink()
     with pytest.raises(DataError, match='not every system was tested on a common data set'):
         read_systems(results)
 
 
-def test_names(results: list[Path]) -> None:
-    _, systems = read_systems(results, names=['first', 'second'])
-    assert [system.name for system in systems] == ['first', 'second']
-    with pytest.raises(OptionError, match='--names: 1 names for 2 result folders'):
-        read_systems(results, names=['first'])
-    with pytest.raises(OptionError, match="more than one result folder is called 'Bicubic'"):
-        read_systems([results[0], results[0]])
-
-
-def test_the_best_system_is_not_the_baseline_unless_alone(results: list[Path], tmp_path: Path) -> None:
-    write_scores(tmp_path / 'Worse', {clip: (20.0, 0.99) for clip in SCORES['Net']})
-    _, systems = read_systems([*results, tmp_path / 'Worse'])
-    bicubic, net, worse = systems
-    assert best_system(systems) is net
-    assert best_system([net, worse, bicubic]) is bicubic
-    assert best_system([bicubic, worse]) is worse
-    assert best_system([bicubic]) is bicubic
-
-
-def test_a_folder_without_scores(tmp_path: Path, results: list[Path]) -> None:
-    with pytest.raises(DataError, match='nowhere: no such result folder'):
+def test_folders_without_usable_results(results: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match='nowhere: no such result folder; basicsr test writes results/<name>'):
         read_systems([*results, tmp_path / 'nowhere'])
     (tmp_path / 'empty').mkdir()
-    with pytest.raises(DataError, match=r'empty: no metrics_<dataset>.csv; run basicsr test with val.metrics'):
+    with pytest.raises(DataError, match=r'empty: no test_<dataset>.json; run basicsr test, with val.metrics'):
         read_systems([*results, tmp_path / 'empty'])
-
-
-@pytest.mark.parametrize(
-    ('content', 'message'),
-    [
-        ('', 'the first row must be iter,clip,frames and the metrics'),
-        ('iter,clip,frames\nx,000,3\n', 'the first row must be'),
-        ('iter,clip,frames,psnr\nx,000,3,30\n', "the last row is not the 'average' over clips"),
-        ('iter,clip,frames,psnr\nx,000,3\nx,average,3,30\n', 'row 2 has 3 values instead of 4'),
-        ('iter,clip,frames,psnr\nx,000,3,high\nx,average,3,30\n', "'high' is not a number"),
-        ('iter,clip,frames,psnr\nx,000,3,30\nx,000,3,30\nx,average,6,30\n', 'a clip twice'),
-        ('iter,clip,frames,psnr\nx,average,0,30\n', 'has no clips'),
-    ],
-)
-def test_damaged_scores(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / 'metrics_Drawn.csv'
-    path.write_text(content)
-    with pytest.raises(DataError, match=f'metrics_Drawn.csv: .*{message}'):
-        read_systems([tmp_path])
-
-
-def test_scores_that_are_no_text(tmp_path: Path) -> None:
-    (tmp_path / 'metrics_Drawn.csv').write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(DataError, match='metrics_Drawn.csv: cannot read the scores'):
-        read_systems([tmp_path])
-
-
-def test_systems_tested_on_different_clips(results: list[Path]) -> None:
-    write_scores(results[1], {'000': (32.0, 0.93), '002': (31.0, 0.9)})
-    with pytest.raises(DataError, match='different clips; only one of them has 001, 002'):
+    rewrite(results[1], metrics={})
+    with pytest.raises(DataError, match='Net/test_Drawn.json: has no scores; test again on a data set that has GT'):
+        read_systems(results)
+    record_path(results[1], 'Drawn').write_text('{"format": 1}')
+    with pytest.raises(DataError, match='Net/test_Drawn.json: is no test record of this version'):
         read_systems(results)
 
 
-def test_systems_tested_with_different_numbers_of_frames(results: list[Path]) -> None:
-    path = results[1] / 'metrics_Drawn.csv'
-    path.write_text(path.read_text().replace('Net,001,3', 'Net,001,2'))
-    with pytest.raises(DataError, match=r'clip 001: 3 frames in Bicubic .*, 2 in Net'):
-        read_systems(results)
+def test_the_best_system_is_not_the_baseline_unless_alone() -> None:
+    base, net, worse = (make_system(name, {'000': psnr}) for name, psnr in (('a', 30.0), ('b', 32.0), ('c', 20.0)))
+    assert best_system([base, net, worse]) is net
+    assert best_system([net, worse, base]) is base
+    assert best_system([base, worse]) is worse
+    assert best_system([base]) is base
 
 
-def test_systems_tested_with_different_metrics(results: list[Path]) -> None:
-    path = results[1] / 'metrics_Drawn.csv'
-    path.write_text(path.read_text().replace('psnr,ssim', 'psnr,niqe'))
-    with pytest.raises(DataError, match=r'Net .* has no ssim, which Bicubic .* has'):
-        read_systems(results)
+def test_where_less_is_better_the_best_has_least() -> None:
+    niqe = {'psnr': {'type': 'calculate_niqe'}}
+    base, more, less = (make_system(name, {'000': value}, metrics=niqe)
+                        for name, value in (('a', 5.0), ('b', 7.0), ('c', 6.0)))
+    assert best_system([base, more, less]) is less
+
+
+A = make_record('A', SCORES['Bicubic'])
+UNLIKE = {
+    r'scale \(A: 4; B: 2\)': A.model_copy(update={'scale': 2}),
+    r'metric psnr, color \(A: y; B: rgb\)':
+        A.model_copy(update={'metrics': {**METRICS, 'psnr': {**METRICS['psnr'], 'color': 'rgb'}}}),
+    r'metric ssim, crop_border \(A: 0; B: 4\)':
+        A.model_copy(update={'metrics': {**METRICS, 'ssim': {**METRICS['ssim'], 'crop_border': 4}}}),
+    r'metric ssim \(A: has it; B: lacks it\)': A.model_copy(update={'metrics': {'psnr': METRICS['psnr']}}),
+    r'clips \(A: alone has 001; B: none besides\)': A.model_copy(update={'clips': {'000': A.clips['000']}}),
+    r'results of clip 001 \(A: 80x64 pixels, bands: 3, 8 bit; B: 80x64 pixels, bands: 3, 16 bit\)':
+        change_clip(A, '001', bit_depth=16),
+    r'results of clip 000 \(A: 80x64 .*; B: 40x64 pixels, bands: 3, 8 bit\)': change_clip(A, '000', width=40),
+    r'frames of clip 000 \(A: 3, alone has 00; B: 3, alone has 07\)': change_clip(A, '000', frames=['07', '01', '02']),
+    r'frames of clip 000 \(A: 3, in another order; B: 3, in another order\)':
+        change_clip(A, '000', frames=['01', '00', '02']),
+    r'GT of clip 001, frame 01 and 1 more frame \(A: checksum 000005dd; B: 00000007\)':
+        change_clip(A, '001', gt_crc32=[1500, 7, 8]),
+    r'LR of clip 000, frame 00 \(A: checksum 00000000; B: 00000009\)': change_clip(A, '000', lq_crc32=[9, 1, 2]),
+}
+
+
+@pytest.mark.parametrize('message', UNLIKE)
+def test_unlike_tests_are_refused(message: str) -> None:
+    with pytest.raises(DataError, match=f'not tested alike, and their scores must not be compared:\n  - {message}\nT'):
+        check_alike({'A': A, 'B': UNLIKE[message]})
+
+
+def test_all_that_differs_is_listed_with_a_few_examples() -> None:
+    many = make_record('many', {f'{clip:03}': SCORES['Net']['000'] for clip in range(7)})
+    with pytest.raises(DataError) as error:
+        check_alike({'A': A, 'same': A, 'many': many, 'B': change_clip(A, '000', bit_depth=16)})
+    assert str(error.value).splitlines()[1:-1] == [
+        '  - clips (A: none besides; many: alone has 002, 003, 004 and 2 more)',
+        '  - results of clip 000 (A: 80x64 pixels, bands: 3, 8 bit; B: 80x64 pixels, bands: 3, 16 bit)']
+
+
+def test_alike_tests_pass_whatever_the_systems_are() -> None:
+    better_given = {**METRICS, 'psnr': {**METRICS['psnr'], 'better': 'higher'}}
+    other = make_record('other', SCORES['Net'], {'type': 'X'}, metrics=better_given, device='GPU')
+    reordered = A.model_copy(update={'clips': dict(reversed(A.clips.items()))})
+    check_alike({'A': A, 'other': other, 'reordered': reordered})

@@ -79,7 +79,7 @@ def test_the_toolboxs_basicvsr_trains_on_it(make_pairs: MakePairs, tmp_path: Pat
         'network_g': {'type': 'BasicVSR', 'num_feat': 4, 'num_block': 1},
         'path': {'pretrain_network_g': None, 'strict_load_g': True, 'resume_state': None},
         'train': {
-            'optim_g': {'type': 'Adam', 'lr': 1.0e-3}, 'total_iter': 2, 'warmup_iter': -1, 'fix_flow': 1,
+            'optim_g': {'type': 'Adam', 'lr': 1.0e-3}, 'total_iter': 2, 'warmup_iter': -1,
             'flow_lr_mul': 1,
             'scheduler': {'type': 'MultiStepLR', 'milestones': [1]},
             'pixel_opt': {'type': 'CharbonnierLoss', 'loss_weight': 1.0, 'reduction': 'mean'}},

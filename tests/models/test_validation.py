@@ -18,8 +18,8 @@ from satvsr_plugin.data.image_io import read_image
 from satvsr_plugin.errors import DataError, OptionError
 from satvsr_plugin.metrics import satvsr_psnr
 from satvsr_plugin.models import SatVSRModel
+from satvsr_plugin.models.pictures import to_integers
 from satvsr_plugin.models.scores import Scores
-from satvsr_plugin.models.validation import to_integers
 
 
 class Clips:
