@@ -1,19 +1,24 @@
 #!/usr/bin/env bash
-# Sets up, makes a small data set, trains a small MSDTGP on it, tests it, and compares it with bicubic interpolation.
+# Sets up, makes a small data set, trains a small MSDTGP on it (or all systems of the paper's table that two cores can
+# train), tests, and compares with bicubic interpolation.
 set -euo pipefail
 
 usage() {
   cat <<'TEXT'
-usage: bash scripts/demo.sh [--stills FOLDER] [--clip FOLDER] [--output FOLDER] [--iterations N] [--seed N]
+usage: bash scripts/demo.sh [--all-systems] [--stills FOLDER] [--clip FOLDER] [--output FOLDER] [--iterations N]
+                            [--seed N]
 
 Without options: draws satellite scenes, trains for seven minutes on two cores, and tests on clips held out.
 
+  --all-systems     train and compare TDAN, EDVR-M, SOF-VSR, a small RBPN, a short BasicVSR and a small MSDTGP, all in
+                    the same way: an hour on two cores, for a look at the comparison rather than at the systems
   --stills FOLDER   train on clips simulated from these pictures (about 1 m a pixel) instead of drawn scenes;
                     trains longer, 35 minutes on two cores
   --clip FOLDER     also test on a real clip: FOLDER/GT/<clip>/<frame>.png and, if there, FOLDER/LR4x/<clip>/...
                     (made from GT as the authors of Jilin-189 made theirs where it is missing)
   --output FOLDER   where everything goes (default: demo_output beside this project's README)
-  --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills)
+  --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills; 300 of each system with
+                    --all-systems)
   --seed N          seed of the simulation (default: 0)
   --clips N, --test-clips N, --frames N, --size PX   the simulated data set (size is that of GT)
 TEXT
@@ -25,10 +30,11 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-stills='' clip='' output="$root/demo_output" iterations='' seed=0 clips='' test_clips=4 frames=9 size=256
+all_systems=no stills='' clip='' output="$root/demo_output" iterations='' seed=0 clips='' test_clips=4 frames=9 size=256
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
+    --all-systems) all_systems=yes; shift ;;
     --stills | --clip | --output | --iterations | --seed | --clips | --test-clips | --frames | --size)
       [ $# -ge 2 ] || fail "$1 needs a value; see --help"
       name=${1#--}
@@ -39,6 +45,11 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$stills" ] || [ -d "$stills" ] || fail "--stills $stills: no such folder"
 [ -z "$clip" ] || [ -d "$clip/GT" ] || fail "--clip $clip: has no folder GT with clips in it"
+recipes=options/demo systems=(MSDTGP_small)
+if [ "$all_systems" = yes ]; then
+  recipes=options/demo/comparison systems=(TDAN EDVR_M SOFVSR RBPN_small BasicVSR MSDTGP_small)
+  iterations=${iterations:-300}
+fi
 iterations=${iterations:-$([ -n "$stills" ] && echo 1800 || echo 400)}
 clips=${clips:-$([ -n "$stills" ] && echo 160 || echo 48)}
 [[ $iterations =~ ^[1-9][0-9]*$ ]] || fail "--iterations $iterations: not a positive number"
@@ -63,20 +74,25 @@ for side in GT LR4x; do
   python "$root/scripts/prepare_lmdb.py" --input "data/train/$side" --output "data/train/$side.lmdb" --overwrite
 done
 
-step "Training: a small MSDTGP, $iterations iterations"
-basicsr train -opt "$root/options/demo/train_MSDTGP_small_x4_demo.yml" --force_yml \
-  train:total_iter="$iterations" train:scheduler:periods="[$iterations]" val:val_freq=$(((iterations + 1) / 2))
+for system in "${systems[@]}"; do
+  step "Training: $system, $iterations iterations"
+  basicsr train -opt "$root/$recipes/train_${system}_x4_demo.yml" --force_yml \
+    train:total_iter="$iterations" train:scheduler:periods="[$iterations]" val:val_freq=$(((iterations + 1) / 2))
+done
 
-# compare SET FOLDER: test both systems on FOLDER/{GT,LR4x} under the name SET, print the table and draw the picture.
+# compare SET FOLDER: test all systems on FOLDER/{GT,LR4x} under the name SET, and compare them.
 compare() {
-  local set=$1 folder=$2 system
-  for system in Bicubic MSDTGP_small; do
-    basicsr test -opt "$root/options/demo/test_${system}_x4_demo.yml" --force_yml name="${system}_$set" \
-      datasets:test:name="$set" datasets:test:dataroot_gt="$folder/GT" datasets:test:dataroot_lq="$folder/LR4x" \
+  local set=$1 folder=$2 system options results=()
+  for system in Bicubic "${systems[@]}"; do
+    options="$root/$recipes/test_${system}_x4_demo.yml"
+    [ "$system" != Bicubic ] || options="$root/options/demo/test_Bicubic_x4_demo.yml"
+    echo "testing $system"
+    basicsr test -opt "$options" --force_yml name="${system}_$set" datasets:test:name="$set" \
+      datasets:test:dataroot_gt="$folder/GT" datasets:test:dataroot_lq="$folder/LR4x" \
       >"test_${system}_$set.log" 2>&1 || { cat "test_${system}_$set.log" >&2; exit 2; }
+    results+=("results/${system}_$set")
   done
-  python "$root/scripts/compare_models.py" "results/Bicubic_$set" "results/MSDTGP_small_$set" \
-    --names Bicubic MSDTGP_small --gt "$folder/GT" --output "comparison_$set"
+  python "$root/scripts/compare_models.py" "${results[@]}" --names Bicubic "${systems[@]}" --output "comparison_$set"
 }
 
 step 'Test: clips held out from training'
@@ -95,8 +111,9 @@ fi
 
 step 'Done. Look at:'
 for set in "${shown[@]}"; do
-  echo "  $output/comparison_$set/comparison.png   bicubic, network and ground truth, enlarged"
-  echo "  $output/comparison_$set/comparison.md    PSNR and SSIM of every clip"
+  echo "  $output/comparison_$set/report.html       everything on one page, to be opened in a browser"
+  echo "  $output/comparison_$set/comparison.png    all systems and ground truth, enlarged"
+  echo "  $output/comparison_$set/comparison.md     PSNR and SSIM of every clip, cost, significance"
   echo "  $output/results/MSDTGP_small_$set/visualization/   every super-resolved frame"
 done
-echo "  $output/experiments/demo_train/   the trained weights, their option file and the training log"
+echo "  $output/experiments/demo_MSDTGP_small/   the trained weights, their option file and the training log"

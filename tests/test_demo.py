@@ -56,7 +56,7 @@ def test_demo_trains_tests_and_compares(demo):
     output, stdout = demo
     assert len(list((output / 'data/train/GT').iterdir())) == 3
     assert (output / 'data/train/GT.lmdb/data.mdb').stat().st_size > 0
-    assert (output / 'experiments/demo_train/models/net_g_latest.pth').exists()
+    assert (output / 'experiments/demo_MSDTGP_small/models/net_g_latest.pth').exists()
     for name, clips in (('held_out', 2), ('real_clip', 1)):
         rows = read_csv(output / f'results/MSDTGP_small_{name}/metrics_{name}.csv')
         assert [row['frames'] for row in rows] == ['5'] * clips + [str(5 * clips)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from satvsr_plugin.comparison.significance import Significance
 from satvsr_plugin.comparison.table import Cell, Row, Table
@@ -11,26 +11,25 @@ _MARKS = {None: ' ', 1: '*', 2: '+'}
 _GAP = '  '
 
 
-def to_text(table: Table) -> str:
-    """All rows under a heading of names, metrics and, of published figures, where they stand."""
+def to_text(table: Table, width: int | None = None) -> str:
+    """All rows under a heading of names, metrics and, of published figures, where they stand.
+
+    Args:
+        table: of all systems.
+        width: of the terminal, in characters: columns that do not fit follow below; None for one block.
+    """
     rows = [*table.clips, table.mean]
     ranks = {cell.rank for row in rows for group in row.cells for cell in group}
     marked = ranks != {None}
-    heads = [['', 'clip'], *([group.name, f'[{group.source}]' if group.published else '/'.join(table.metrics)]
-                             for group in table.groups)]
-    columns = [[*heads[0], *(row.label for row in rows), *(row.label for row in table.below)]]
-    for number, head in enumerate(heads[1:]):
+    labels = ['', 'clip', *(row.label for row in [*rows, *table.below])]
+    columns = []
+    for number, group in enumerate(table.groups):
+        head = [group.name, f'[{group.source}]' if group.published else '/'.join(table.metrics)]
         columns.append([*head, *(_scores(row, number, marked) for row in rows),
                         *(_single(row, number, marked) for row in table.below)])
-    widths = [max(map(len, column)) for column in columns]
-    lines = [_GAP.join([line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in
-                                                    zip(line[1:], widths[1:], strict=True))]).rstrip()
-             for line in zip(*columns, strict=True)]
-    rule = '-' * max(map(len, lines))
-    ends = [2, 2 + len(table.clips), 3 + len(table.clips)]  # of the heading, the clips, the mean
-    parts = [lines[start:end] for start, end in zip([0, *ends], [*ends, len(lines)], strict=True)]
+    blocks = [_block(labels, part, len(table.clips)) for part in _fitting(labels, columns, width)]
     legend = ['* best, + second best' if 2 in ranks else '* best'] if marked else []
-    return '\n'.join([*_ruled([part for part in parts if part], rule), *legend])
+    return '\n'.join(['\n\n'.join(blocks), *legend])
 
 
 def significance_text(found: Significance) -> str:
@@ -43,11 +42,31 @@ def significance_text(found: Significance) -> str:
     return '\n'.join(lines)
 
 
-def _ruled(parts: Sequence[Sequence[str]], rule: str) -> list[str]:
-    lines = list(parts[0])
-    for part in parts[1:]:
-        lines += [rule, *part]
-    return lines
+def _fitting(labels: Sequence[str], columns: Sequence[list[str]], width: int | None) -> Iterator[list[list[str]]]:
+    """As many columns at a time as fit beside the labels, one at least."""
+    part: list[list[str]] = []
+    used = 0
+    for column in columns:
+        needed = len(_GAP) + max(map(len, column))
+        if part and width is not None and max(map(len, labels)) + used + needed > width:
+            yield part
+            part, used = [], 0
+        part.append(column)
+        used += needed
+    yield part
+
+
+def _block(labels: Sequence[str], columns: Sequence[list[str]], clips: int) -> str:
+    """Lines, with rules below the heading, the clips and the mean."""
+    widths = [max(map(len, column)) for column in columns]
+    lines = [_GAP.join([label.ljust(max(map(len, labels))),
+                        *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))]).rstrip()
+             for label, *cells in zip(labels, *columns, strict=True)]
+    rule = '-' * max(map(len, lines))
+    for place in (3 + clips, 2 + clips, 2):  # from below, so that the places above stay what they are
+        if place < len(lines):
+            lines.insert(place, rule)
+    return '\n'.join(lines)
 
 
 def _scores(row: Row, group: int, marked: bool) -> str:

@@ -194,4 +194,5 @@ def _other_systems(systems: Sequence[System], sources: Sequence[Source]) -> Iter
             others.sort(key=lambda entry: -entry.mean[0])
             listed = ', '.join(f'{entry.name} {entry.mean[0]:.2f}/{f"{entry.mean[1]:.4f}"[1:]}'
                                for entry in others[:_MORE])
-            yield f'Also published on these clips ({source.label}): {listed}.'
+            if listed:
+                yield f'Also published on these clips ({source.label}): {listed}.'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,7 +84,8 @@ def compare(
     with _staging(output) as stage:
         notes += [*cost_notes, *_write(Path(stage), systems, table, tested, costs, [*notes, *cost_notes], choices)]
         files = _publish(Path(stage), output)
-    text = '\n\n'.join([to_text(table), *([significance_text(tested)] if tested else [])])
+    width = shutil.get_terminal_size((120, 24)).columns
+    text = '\n\n'.join([to_text(table, width), *([significance_text(tested)] if tested else [])])
     return Comparison(text, [*table.notes, *(tested.notes if tested else []), *notes], files)
 
 

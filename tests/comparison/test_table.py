@@ -58,6 +58,18 @@ def test_text(table: Table) -> None:
     assert alone[1:3] == ['clip    PSNR/SSIM', '-----------------'] and alone[-1] == 'mean  30.75/.8906'
 
 
+def test_columns_that_do_not_fit_the_terminal_follow_below(table: Table) -> None:
+    whole, parts = to_text(table).splitlines(), to_text(table, width=60).split('\n\n')
+    assert len(parts) == 2
+    upper, lower = (part.splitlines() for part in parts)
+    assert all(len(line) <= 60 for line in upper + lower)
+    assert upper[3] == '000                       30.00+/.8800+  32.12*/.9300*'
+    assert lower[3] == '000                       33.00 /.9400   32.12*/.9300*'
+    assert [line[:22] for line in upper if '--' not in line] == [line[:22] for line in whole[:-1] if '--' not in line]
+    assert lower[-1] == '* best, + second best' and upper[-1].startswith('peak memory')
+    assert to_text(table, width=5).count('000 ') == 4  # a column at a time is the least
+
+
 def ranks(table: Table) -> list[list[tuple[int | None, ...]]]:
     return [[tuple(cell.rank for cell in group) for group in row.cells] for row in [*table.clips, table.mean]]
 

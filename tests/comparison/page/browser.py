@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import cv2
@@ -14,6 +15,34 @@ import pytest
 
 ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
              '--disable-component-update', '--disable-sync']
+HOSTILE = '"><script>document.title = "broken"</script>'  # a system's name
+RED, GREEN, BLUE = (200, 20, 20), (20, 160, 20), (20, 20, 200)
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and all that it asked for and complained of."""
+
+    page: Any
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def chosen(self, number: int) -> str:
+        return self.page.eval_on_selector(f'#source-{number}', 'select => select.selectedOptions[0].text')
+
+    def rectangles(self) -> list[dict[str, float]]:
+        """Where every picture lies in its pane."""
+        return self.page.eval_on_selector_all('.pane', '''panes => panes.map((pane) => {
+            const [outer, inner] = [pane, pane.firstChild].map((element) => element.getBoundingClientRect());
+            return { left: inner.left - outer.left, top: inner.top - outer.top, width: inner.width };
+        })''')
+
+    def clips(self) -> list[str]:
+        return self.page.eval_on_selector_all('#scores tbody th', 'cells => cells.map((cell) => cell.innerText.trim())')
+
+    def groups(self) -> list[str]:
+        return self.page.eval_on_selector_all('#scores th[scope=colgroup]',
+                                              'cells => cells.map((cell) => cell.innerText.trim())')
 
 
 @contextmanager
@@ -43,3 +72,9 @@ def wait_until(page: Any, done: Callable[[], bool]) -> None:
             return
         page.wait_for_timeout(50)
     pytest.fail('nothing happened within five seconds')
+
+
+def colours_along(shown: np.ndarray, *places: float) -> list[tuple[int, ...]]:
+    """The colours at shares of a picture's width, a quarter above its bottom, where nothing else is drawn."""
+    row = shown[shown.shape[0] * 3 // 4]
+    return [tuple(map(int, row[min(int(place * shown.shape[1]), shown.shape[1] - 1)])) for place in places]

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from comparison.figures.drawn_systems import make_systems, score
 
-from satvsr_plugin.comparison.figures import FigureChoice, write_figures
+from satvsr_plugin.comparison.figures import FigureChoice, Figures, write_figures
+from satvsr_plugin.comparison.figures.gallery import Gallery
+from satvsr_plugin.comparison.figures.palette import styles
 from satvsr_plugin.comparison.page import Page, write_page
 from satvsr_plugin.comparison.page.tables import difference_table, score_table
 from satvsr_plugin.comparison.results import System
@@ -47,8 +49,11 @@ def read(html: str) -> Text:
     return parser
 
 
-def make_page(systems: list[System], output: Path, **options: int) -> Page:
-    figures = write_figures(systems, {}, output, FigureChoice())
+def make_page(systems: list[System], output: Path, drawn: bool = False, **options: int) -> Page:
+    gallery = Gallery(systems)
+    figures = Figures([], gallery.notes, [], gallery, styles([system.name for system in systems]))
+    if drawn:  # takes seconds
+        figures = write_figures(systems, {}, output, FigureChoice())
     return write_page(systems, build_table(systems, {}), None, figures, output, **options)
 
 
@@ -78,7 +83,7 @@ def test_bicubic_is_made_from_lr_where_no_system_is_bicubic(tmp_path: Path) -> N
 
 
 def test_the_policy_lets_only_our_own_script_run(tmp_path: Path) -> None:
-    text = make_page(make_systems(tmp_path, {'Net': lambda gt: gt}), tmp_path / 'out').file.read_text()
+    text = make_page(make_systems(tmp_path, {'Net': lambda gt: gt}), tmp_path / 'out', True).file.read_text()
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]
     script = re.search(r'<script>(.*?)</script>', text, re.DOTALL)[1]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -90,8 +95,8 @@ def test_the_policy_lets_only_our_own_script_run(tmp_path: Path) -> None:
 
 def test_names_that_are_html_are_shown_as_text(tmp_path: Path) -> None:
     names = [HOSTILE, '{{scores}}', 'plain']
-    ours = make_page(make_systems(tmp_path / 'a', dict.fromkeys(names, lambda gt: gt)), tmp_path / 'a' / 'out')
-    plain = make_page(make_systems(tmp_path / 'b', dict.fromkeys('abc', lambda gt: gt)), tmp_path / 'b' / 'out')
+    ours = make_page(make_systems(tmp_path / 'a', dict.fromkeys(names, lambda gt: gt)), tmp_path / 'a' / 'out', True)
+    plain = make_page(make_systems(tmp_path / 'b', dict.fromkeys('abc', lambda gt: gt)), tmp_path / 'b' / 'out', True)
     text = ours.file.read_text()
     page = read(text)
     assert page.tags == read(plain.file.read_text()).tags  # not one element more
@@ -110,7 +115,7 @@ def test_wrong_numbers_and_places(tmp_path: Path) -> None:
     systems = make_systems(tmp_path, {'Net': lambda gt: gt})
     with pytest.raises(OptionError, match='--report-frames 0: give at least 1'):
         make_page(systems, tmp_path / 'out', frames=0)
-    (tmp_path / 'out' / 'report.html').mkdir()
+    (tmp_path / 'out' / 'report.html').mkdir(parents=True)
     with pytest.raises(DataError, match='report.html: cannot write'):
         make_page(systems, tmp_path / 'out')
     assert sorted(path.name for path in (tmp_path / 'out').glob('.*')) == []
