@@ -13,7 +13,7 @@ REQUIREMENTS = [
     'torch>=2.8,<2.14',
     # The partners of torch 2.8 and 2.13: torchvision's binaries load with exactly one torch.
     'torchvision>=0.23,<0.29',
-    # The last release; satvsr_plugin/toolbox.py mends the faults of this one.
+    # The last release; satvsr_plugin/toolbox mends the faults of this one.
     'basicsr==1.4.2',
     # 2.2 is the only release whose operators were checked against torchvision's here.
     'mmcv>=2.2,<2.3',
@@ -23,6 +23,10 @@ REQUIREMENTS = [
     'pyyaml>=6.0.1',
     # The first release built for numpy 2.
     'opencv-python>=4.10',
+    # The first release built for numpy 2; draws the plots of a comparison.
+    'matplotlib>=3.9',
+    # Lossless WebP for the page of a comparison; any release of these years.
+    'pillow>=10',
     # 2.5 is the first for Python 3.12; the option models are written for version 2.
     'pydantic>=2.5,<3',
     # Any release: only its plain bar is used.
@@ -48,6 +52,8 @@ TEST_REQUIREMENTS = [
     'ruff>=0.6',
     # The independent implementation of PSNR and SSIM that the metrics are compared with.
     'scikit-image>=0.22',
+    # Drives a browser through the page of a comparison; where there is no Chromium these tests skip.
+    'playwright>=1.40',
 ]
 
 
@@ -71,6 +77,10 @@ setup(
     long_description_content_type='text/markdown',
     license='MIT',
     packages=find_packages(include=['satvsr_plugin', 'satvsr_plugin.*']),
+    package_data={
+        'satvsr_plugin.comparison': ['published.json'],
+        'satvsr_plugin.comparison.page': ['*.html', '*.css', '*.js'],
+    },
     # basicsr's setup.py fails on 3.13 (KeyError: '__version__'): exec no longer fills locals() there.
     python_requires='>=3.10,<3.13',
     install_requires=REQUIREMENTS,

@@ -58,7 +58,7 @@ def measure_costs(
     """Measure every system, or take what its result folder keeps from an earlier time.
 
     Args:
-        systems: to measure; the LR frames are as large as those that the system was tested on.
+        systems: to measure; the LR frames are as large as those of the first clip that it was tested on.
         remeasure: measure again what was measured on this machine before.
         progress: told what is being done, a line at a time.
 

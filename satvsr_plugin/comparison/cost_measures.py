@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -93,7 +94,7 @@ def results(spec: InputSpec) -> int:
 @torch.no_grad()
 def call(net: nn.Module, spec: InputSpec, frames: Tensor) -> Any:
     """Run a network on frames, moved to its device; one that has to be given flow gets none of it."""
-    device = next((p.device for p in net.parameters()), frames.device)
+    device = next(chain(net.parameters(), net.buffers(), [frames])).device
     inputs = {}
     if 'flows' in spec.takes and getattr(net, 'flow', None) == 'precomputed':
         b, t, _, h, w = frames.shape

@@ -33,10 +33,10 @@ def system_names(records: Sequence[TestRecord], names: Sequence[str] | None = No
             the only one of its kind.
 
     Raises:
-        OptionError: a chosen name is empty or given twice.
+        OptionError: the chosen names do not fit, see :func:`check_names`.
     """
     if names is not None:
-        _check_names(names)
+        check_names(names, len(records))
         return list(names)
     short = [short_name(record) for record in records]
     short = [f'{name} ({record.name})' if name != record.name and short.count(name) > 1 else name
@@ -69,7 +69,10 @@ def network_arguments(network: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **network}
 
 
-def _check_names(names: Sequence[str]) -> None:
+def check_names(names: Sequence[str], count: int) -> None:
+    """Raises an ``OptionError`` where names are not as many as systems, or one is empty or given twice."""
+    if len(names) != count:
+        raise OptionError(f'--names: {len(names)} names for {count} systems; give one each')
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise OptionError(f'--names: {twice[0]!r} is there twice; tell the systems apart')

@@ -14,6 +14,7 @@ from satvsr_plugin.comparison.data_files import to_csv, to_json
 from satvsr_plugin.comparison.figures import FigureChoice, write_figures
 from satvsr_plugin.comparison.latex import to_latex
 from satvsr_plugin.comparison.markdown import to_markdown
+from satvsr_plugin.comparison.naming import check_names
 from satvsr_plugin.comparison.page import write_page
 from satvsr_plugin.comparison.plain_text import significance_text, to_text
 from satvsr_plugin.comparison.published import Mode, choose_published
@@ -21,7 +22,7 @@ from satvsr_plugin.comparison.results import System, read_systems
 from satvsr_plugin.comparison.significance import Significance, significance
 from satvsr_plugin.comparison.table import Table, build_table
 from satvsr_plugin.comparison.testing import result_folders
-from satvsr_plugin.errors import DataError
+from satvsr_plugin.errors import DataError, OptionError
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def compare(
         DataError: results or pictures are missing, damaged or not of the same test. Nothing is written to ``output``
             then.
     """
+    _check_early(inputs, output, choices)
     folders, notes = result_folders(inputs, choices.overrides, choices.dataset, progress)
     systems = read_systems(folders, choices.names, choices.dataset)
     costs, cost_notes = measure_costs(systems, remeasure=choices.remeasure, progress=progress) if choices.cost \
@@ -87,6 +89,16 @@ def compare(
     width = shutil.get_terminal_size((120, 24)).columns
     text = '\n\n'.join([to_text(table, width), *([significance_text(tested)] if tested else [])])
     return Comparison(text, [*table.notes, *(tested.notes if tested else []), *notes], files)
+
+
+def _check_early(inputs: Sequence[Path], output: Path, choices: Choices) -> None:
+    """Tests may take hours: what is wrong without them is told before."""
+    if choices.names is not None:
+        check_names(choices.names, len(inputs))
+    if choices.report_frames < 1:
+        raise OptionError(f'--report-frames {choices.report_frames}: give at least 1')
+    if output.exists() and not output.is_dir():
+        raise DataError(f'{output}: cannot write: there is a file of this name; choose another folder by --output')
 
 
 def _write(stage: Path, systems: Sequence[System], table: Table, tested: Significance | None,
@@ -109,8 +121,6 @@ def _write(stage: Path, systems: Sequence[System], table: Table, tested: Signifi
 
 def _staging(output: Path) -> tempfile.TemporaryDirectory:
     """A folder on the disk of ``output`` where everything is written first."""
-    if output.exists() and not output.is_dir():
-        raise DataError(f'{output}: cannot write: there is a file of this name; choose another folder by --output')
     place = next(folder for folder in (output, *output.resolve().parents) if folder.is_dir())
     try:
         return tempfile.TemporaryDirectory(prefix='.comparison-', dir=place)

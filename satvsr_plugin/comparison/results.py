@@ -45,8 +45,6 @@ def read_systems(
         OptionError: names that do not fit the folders, or a data set has to be chosen.
         DataError: records are missing or damaged, or the systems were not tested alike.
     """
-    if names is not None and len(names) != len(folders):
-        raise OptionError(f'--names: {len(names)} names for {len(folders)} systems; give one each')
     dataset = choose_dataset(folders, dataset)
     records = [_read_scored(folder, dataset) for folder in folders]
     systems = [System(name, folder, record) for name, folder, record in

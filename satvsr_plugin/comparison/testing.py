@@ -71,6 +71,7 @@ def result_folders(
         load_plugins()
     for test in tests.values():  # all of them, before the first is run for hours
         check_options(test.options, is_train=False, file=test.file)
+        _check_dataset(test, dataset)
     for test in tests.values():
         reason = why_test_again(test.options, test.folder, dataset)
         if reason is None:
@@ -97,6 +98,12 @@ def _check_folders(inputs: Sequence[Path], tests: dict[Path, OptionTest]) -> Non
             raise OptionError(f'{seen[folder]} and {path}: both stand for the results in {folder}; give each system '
                               'once, and every option file a name of its own')
         seen[folder] = path
+
+
+def _check_dataset(test: OptionTest, dataset: str | None) -> None:
+    names = [block['name'] for block in test.options['datasets'].values()]
+    if dataset is not None and dataset not in names:
+        raise OptionError(f'--dataset {dataset}: {test.file} tests on {", ".join(names)} only')
 
 
 def _run(test: OptionTest, overrides: Sequence[str], reason: str, progress: Callable[[str], None]) -> None:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from satvsr_plugin.errors import OptionError
+from satvsr_plugin.ops.sampled_gradients import can_sample, sampled_gradients
 
 MEND_MMCV = 'run "bash scripts/setup_env.sh --force", or "basicsr doctor" to see what is missing'
 
@@ -134,6 +135,8 @@ def _mmcv_forward(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias:
 @torch.library.custom_op('satvsr::modulated_deform_conv2d_backward', mutates_args=())
 def _mmcv_backward(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor,
                    padding: int, deformable_groups: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    if x.device.type == 'cpu' and can_sample(x, offset):
+        return sampled_gradients(grad.contiguous(), x, offset, mask, weight, padding, deformable_groups)
     from mmcv.ops.modulated_deform_conv import ext_module
 
     grads = tuple(torch.zeros_like(t) for t in (x, offset, mask, weight, bias))

@@ -36,6 +36,8 @@ def test_names_are_unique() -> None:
 def test_names_of_the_user() -> None:
     records = [make_record('a', SCORES['Net'])] * 2
     assert system_names(records, ['x', 'y']) == ['x', 'y']
+    with pytest.raises(OptionError, match='--names: 3 names for 2 systems; give one each'):
+        system_names(records, ['x', 'y', 'z'])
     with pytest.raises(OptionError, match="--names: 'x' is there twice"):
         system_names(records, ['x', 'x'])
     with pytest.raises(OptionError, match='--names: a name is empty'):

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from satvsr_plugin.errors import OptionError
-from satvsr_plugin.ops import deform_conv
+from satvsr_plugin.ops import deform_conv, sampled_gradients
 from satvsr_plugin.ops.deform_conv import modulated_deform_conv2d, resolve_backend
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
 
@@ -48,6 +48,41 @@ def test_equals_torchvision_forward_and_gradients(backend):
     for grad, reference in zip(torch.autograd.grad(out, ours, probe), torch.autograd.grad(expected, theirs, probe),
                                strict=True):
         torch.testing.assert_close(grad, reference)
+
+
+@pytest.mark.parametrize('most', [2**24, 1])  # all samples at once, and one by one
+@pytest.mark.parametrize('padding', [0, 1])
+def test_sampled_gradients_are_those_of_the_kernel(most, padding, monkeypatch):
+    monkeypatch.setattr(sampled_gradients, '_MOST_COLUMNS', most)
+    x, offset, mask, weight, bias = random_tensors()
+    rows, columns = (size - 2 + 2 * padding for size in x.shape[2:])
+    offset, mask = 3 * offset[..., :rows, :columns] + 0.01, mask[..., :rows, :columns]  # many reach outside
+    assert sampled_gradients.can_sample(x, offset)
+    grad = torch.randn(2, 6, rows, columns, dtype=x.dtype)
+    ours = sampled_gradients.sampled_gradients(grad, x, offset, mask, weight, padding, GROUPS)
+    theirs = [t.clone().requires_grad_() for t in (x, offset, mask, weight, bias)]
+    out = deform_conv2d(*(theirs[i] for i in (0, 1, 3, 4)), padding=padding, mask=theirs[2])
+    for grad_ours, grad_theirs in zip(ours, torch.autograd.grad(out, theirs, grad), strict=True):
+        torch.testing.assert_close(grad_ours, grad_theirs)
+
+
+def test_gradients_at_whole_offsets_and_of_lines_are_left_to_the_kernel():
+    x, offset, *_ = random_tensors()
+    assert not sampled_gradients.can_sample(x, offset * 0)
+    assert not sampled_gradients.can_sample(x[:, :, :1], offset[:, :, :1])
+
+
+@pytest.mark.skipif(deform_conv.mmcv_fault() is not None, reason='needs mmcv with compiled ops')
+def test_gradients_at_whole_offsets_are_those_of_mmcv():
+    from mmcv.ops import modulated_deform_conv2d as mmcv_deform_conv2d
+
+    tensors = [t.float() for t in random_tensors()]
+    tensors[1].zero_()
+    ours, theirs = ([t.clone().requires_grad_() for t in tensors] for _ in range(2))
+    modulated_deform_conv2d(*ours, 1, GROUPS, 'mmcv').square().sum().backward()
+    mmcv_deform_conv2d(*theirs, 1, 1, 1, 1, GROUPS).square().sum().backward()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a.grad, b.grad, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
