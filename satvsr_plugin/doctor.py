@@ -26,7 +26,8 @@ PROBE_SECONDS = 300
 # The set that is tested, as scripts/setup_env.sh installs it; None: any version within setup.py's bounds.
 TESTED: dict[str, str | None] = {
     'torch': '2.13.0', 'torchvision': '0.28.0', 'basicsr': '1.4.2', 'mmcv': '2.2.0', 'numpy': None,
-    'opencv-python': None, 'lmdb': None, 'pyyaml': None, 'pydantic': None, 'satvsr-plugin': None,
+    'opencv-python': None, 'lmdb': None, 'pyyaml': None, 'pydantic': None, 'matplotlib': None, 'pillow': None,
+    'satvsr-plugin': None,
 }
 
 # Packages that only some files need: what for, and the extra of setup.py that brings them.

@@ -75,6 +75,7 @@ class TestRecord(_Part):
     network: dict[str, Any] = Field(description='network_g of the option file: type and arguments')
     weights: WeightsRecord | None
     dataset: DatasetRecord
+    settings: dict[str, Any] = Field(description='further options that change what the network is shown')
     metrics: dict[str, dict[str, Any]] = Field(description='name: type and all arguments, defaults filled in')
     pictures: str | None = Field(description='pattern of the pictures saved, relative to the folder of the record, '
                                  'with {clip} and {frame}; None where none were saved')

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from basicsr.archs import build_network
 
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.lmdb_writer import write_lmdb
 from satvsr_plugin.data.simulation import SimulationOptions, simulate_dataset
+from satvsr_plugin.test_record import read_record, record_path
 
 DEMO = Path(__file__).parents[1] / 'options/demo'
 NO_GPU = not torch.cuda.is_available()
@@ -61,3 +63,20 @@ def test_training_and_testing_in_two_processes(workplace):
     assert scores(experiment) == alone  # the validation while training, in two processes
     pictures = sorted(p.parent.name for p in (workplace / 'results/by_two').rglob('*.png'))
     assert pictures == ['000'] * 5 + ['001'] * 5
+
+
+@pytest.mark.skipif(not NO_GPU, reason='needs a machine without a GPU: processes talk by gloo there')
+def test_whole_clips_are_shared_among_processes(workplace):
+    """Two clips in two segments each: a process answers for one clip, and the scores are those of one process."""
+    network = {'type': 'BasicVSR', 'num_feat': 8, 'num_block': 1}
+    torch.manual_seed(0)
+    torch.save({'params_ema': build_network(dict(network)).state_dict()}, workplace / 'basicvsr.pth')
+    test = ['test', '-opt', str(DEMO / 'comparison/test_BasicVSR_x4_demo.yml')]
+    changes = dict(network_g__num_feat=8, network_g__num_block=1, path__pretrain_network_g=workplace / 'basicvsr.pth',
+                   val__segment_length=3, val__segment_overlap=1)
+    run(ONE, workplace, *test, name='clips_by_one', **changes)
+    run(TWO, workplace, *test, name='clips_by_two', **changes)
+    alone, shared = (read_record(record_path(workplace / f'results/clips_by_{count}', 'held_out'))
+                     for count in ('one', 'two'))
+    assert alone.clips == shared.clips
+    assert list(alone.clips) == ['000', '001'] and len(alone.clips['000'].frames) == 5

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from basicsr.utils.registry import DATASET_REGISTRY, METRIC_REGISTRY
+from basicsr.utils.registry import DATASET_REGISTRY
 
 from satvsr_plugin.errors import SatVSRError
+from satvsr_plugin.metrics.arguments import full_arguments
+from satvsr_plugin.models.model_options import ValOptions
+from satvsr_plugin.models.recording import settings_of
 from satvsr_plugin.test_record import TestRecord, WeightsRecord, read_record, record_path
-from satvsr_plugin.weights import load_checkpoint
-
-_CHUNK = 2**24  # bytes
+from satvsr_plugin.weights import crc32_of, load_checkpoint
 
 
 def why_test_again(options: Mapping[str, Any], folder: Path, dataset: str | None = None) -> str | None:
@@ -46,6 +45,8 @@ def why_test_again(options: Mapping[str, Any], folder: Path, dataset: str | None
 
 def _differences(options: Mapping[str, Any], data: dict[str, Any], record: TestRecord) -> Iterator[str]:
     """Ordered by what they cost to find."""
+    if options['model_type'] != 'SatVSRModel':
+        yield 'another model'
     if (record.scale, record.network) != (options.get('scale'), options['network_g']):
         yield 'another network'
     val = options.get('val') or {}
@@ -55,18 +56,12 @@ def _differences(options: Mapping[str, Any], data: dict[str, Any], record: TestR
         yield 'a test that saved no pictures'
     if not _same_weights(options['path'], record.weights):
         yield 'other weights'
-    if not _same_frames(data, record):
-        yield 'other frames'
+    if not _same_frames(data, ValOptions.model_validate(val), record):
+        yield 'other frames or other settings'
 
 
 def _same_metrics(wanted: Mapping[str, Mapping], found: Mapping[str, Mapping]) -> bool:
-    return list(wanted) == list(found) and all(_arguments(wanted[name]) == _arguments(found[name]) for name in wanted)
-
-
-def _arguments(metric: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = inspect.signature(METRIC_REGISTRY.get(metric['type'])).parameters.values()
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-    return {key: value for key, value in {**defaults, **metric}.items() if key != 'better'}
+    return list(wanted) == list(found) and all(full_arguments(wanted[name]) == found[name] for name in wanted)
 
 
 def _same_weights(path: Mapping[str, Any], found: WeightsRecord | None) -> bool:
@@ -74,7 +69,7 @@ def _same_weights(path: Mapping[str, Any], found: WeightsRecord | None) -> bool:
     if file is None or found is None:
         return file is None and found is None
     file = Path(file).expanduser().resolve()
-    if str(file) != found.path or _crc32(file) != found.crc32:
+    if str(file) != found.path or crc32_of(file) != found.crc32:
         return False
     wanted = path.get('param_key_g', 'params')
     if wanted == found.param_key:
@@ -83,19 +78,13 @@ def _same_weights(path: Mapping[str, Any], found: WeightsRecord | None) -> bool:
     return wanted not in load_checkpoint(file) and found.param_key in ('params', 'the whole file')
 
 
-def _crc32(path: Path) -> int:
-    crc32 = 0
-    with path.open('rb') as file:
-        while chunk := file.read(_CHUNK):
-            crc32 = zlib.crc32(chunk, crc32)
-    return crc32
-
-
-def _same_frames(data: dict[str, Any], record: TestRecord) -> bool:
-    """Paths, clips and names of frames; what is in the files is not read again."""
+def _same_frames(data: dict[str, Any], val_opt: ValOptions, record: TestRecord) -> bool:
+    """Settings, paths, clips and names of frames; what is in the files is not read again."""
     dataset = DATASET_REGISTRY.get(data['type'])(data)
     pairs = getattr(dataset, 'pairs', None)
     if pairs is None:  # a data set of the toolbox, which does not tell
+        return False
+    if settings_of(dataset.options, val_opt) != record.settings:
         return False
     roots = [str(clips.root.resolve()) if clips else None for clips in (pairs.lq, pairs.gt)]
     if roots != [record.dataset.lq, record.dataset.gt] or dataset.options.io_backend.type != record.dataset.backend:

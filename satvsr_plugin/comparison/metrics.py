@@ -10,7 +10,7 @@ from satvsr_plugin.test_record import TestRecord
 
 _PSNR = ('satvsr_psnr', 'calculate_psnr')
 _SSIM = ('satvsr_ssim', 'calculate_ssim')
-_LOWER = ('calculate_niqe', 'calculate_fid')  # the toolbox's that are distances; records do not tell
+_LOWER = ('calculate_niqe', 'calculate_fid')  # the toolbox's that are distances, where the option file does not tell
 
 
 def kind(metric: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import zlib
 from datetime import datetime
@@ -11,10 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-from basicsr.utils.registry import METRIC_REGISTRY
 from torch import distributed
 
+from satvsr_plugin.data.jilin189_options import WindowOptions
 from satvsr_plugin.machine import package_versions, processor_name
+from satvsr_plugin.metrics.arguments import full_arguments
+from satvsr_plugin.models.model_options import ValOptions
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.test_record import ClipRecord, DatasetRecord, TestRecord
 
@@ -65,7 +66,8 @@ def make_record(validation: Validation, facts: dict[int, FrameFacts], scores: Sc
         weights=model.weights,
         dataset=DatasetRecord(name=validation.name, backend=dataset.options.io_backend.type,
                               lq=str(pairs.lq.root.resolve()), gt=pairs.gt and str(pairs.gt.root.resolve())),
-        metrics={name: _with_defaults(metric) for name, metric in validation.metrics.items()} if scores else {},
+        settings=settings_of(dataset.options, model.val_opt),
+        metrics={name: full_arguments(metric) for name, metric in validation.metrics.items()} if scores else {},
         pictures=_pattern(validation) if validation.save_img else None,
         clips=_clips(dataset.data_info, facts, scores),
         finished=datetime.now().astimezone().isoformat(timespec='seconds'),
@@ -73,11 +75,11 @@ def make_record(validation: Validation, facts: dict[int, FrameFacts], scores: Sc
         versions=package_versions(_PACKAGES))
 
 
-def _with_defaults(metric: dict[str, Any]) -> dict[str, Any]:
-    """Type and arguments of a metric; ``better`` says nothing about the values."""
-    parameters = inspect.signature(METRIC_REGISTRY.get(metric['type'])).parameters
-    defaults = {name: item.default for name, item in parameters.items() if item.default is not item.empty}
-    return {key: value for key, value in (defaults | metric).items() if key != 'better'}
+def settings_of(options: WindowOptions, val_opt: ValOptions) -> dict[str, Any]:
+    """Options of a test that change what a network is shown, besides the clips."""
+    return {'num_frame': options.num_frame, 'padding': options.padding,
+            'flow_root': options.flow_root and str(options.flow_root.resolve()),
+            'segment_length': val_opt.segment_length, 'segment_overlap': val_opt.segment_overlap}
 
 
 def _pattern(validation: Validation) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import zlib
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from satvsr_plugin.models.parameter_groups import Waiting, parameter_groups
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.models.validation import Validation
 from satvsr_plugin.test_record import WeightsRecord
-from satvsr_plugin.weights import load_checkpoint, load_into, save_checkpoint
+from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into, save_checkpoint
 
 # What a scheduler's state says about where training stands; the rest repeats the option file.
 PROGRESS_KEYS = ('last_epoch', '_step_count', '_last_lr')
@@ -198,8 +197,7 @@ class SatVSRModel(VideoBaseModel):
         """
         bare = self.get_bare_model(net)
         key, left_out = load_into(bare, load_checkpoint(load_path), load_path, param_key, strict)
-        crc32 = zlib.crc32(Path(load_path).read_bytes())
-        self.weights = WeightsRecord(path=str(Path(load_path).resolve()), param_key=key, crc32=crc32)
+        self.weights = WeightsRecord(path=str(Path(load_path).resolve()), param_key=key, crc32=crc32_of(load_path))
         get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {key}')
         for fault in left_out:
             get_root_logger().warning(f'{load_path}, not loaded: {fault}')

@@ -7,9 +7,9 @@ these together.
 
 from satvsr_plugin.weights.arguments import arguments_of
 from satvsr_plugin.weights.conversion import Conversion, convert, load_original
-from satvsr_plugin.weights.files import compare_keys, load_checkpoint, load_into, save_checkpoint
+from satvsr_plugin.weights.files import compare_keys, crc32_of, load_checkpoint, load_into, save_checkpoint
 from satvsr_plugin.weights.official import from_official
 from satvsr_plugin.weights.pickled_module import load_pickled_module
 
-__all__ = ['Conversion', 'arguments_of', 'compare_keys', 'convert', 'from_official', 'load_checkpoint', 'load_into',
-           'load_original', 'load_pickled_module', 'save_checkpoint']
+__all__ = ['Conversion', 'arguments_of', 'compare_keys', 'convert', 'crc32_of', 'from_official', 'load_checkpoint',
+           'load_into', 'load_original', 'load_pickled_module', 'save_checkpoint']

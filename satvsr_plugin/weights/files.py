@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import WeightsError
+
+_CHUNK = 2**24  # bytes
 
 
 def load_checkpoint(path: str | Path) -> dict:
@@ -31,6 +34,15 @@ def load_checkpoint(path: str | Path) -> dict:
     if not isinstance(checkpoint, dict):
         raise WeightsError(f'{path}: holds a {type(checkpoint).__name__}, not a state dict')
     return checkpoint
+
+
+def crc32_of(path: str | Path) -> int:
+    """The CRC-32 of a whole file, which tells whether it is the same as before."""
+    crc32 = 0
+    with Path(path).open('rb') as file:
+        while chunk := file.read(_CHUNK):
+            crc32 = zlib.crc32(chunk, crc32)
+    return crc32
 
 
 def save_checkpoint(path: str | Path, checkpoint: dict) -> None:

@@ -47,8 +47,9 @@ def make_record(name: str, scores: Scores, network: Mapping[str, Any] | None = N
             scores={'psnr': list(psnr), 'ssim': list(ssim)})
     fields = dict(
         name=name, scale=4, network=dict(network or {'type': name}), weights=None,
-        dataset=DatasetRecord(name='Drawn', backend='disk', lq='/data/LR4x', gt='/data/GT'), metrics=METRICS,
-        pictures=pictures, clips=clips, finished='2025-01-01T12:00:00+00:00', device='CPU', versions={})
+        dataset=DatasetRecord(name='Drawn', backend='disk', lq='/data/LR4x', gt='/data/GT'), settings={},
+        metrics=METRICS, pictures=pictures, clips=clips, finished='2025-01-01T12:00:00+00:00', device='CPU',
+        versions={})
     return TestRecord(**{**fields, **changes})
 
 

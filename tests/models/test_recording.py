@@ -54,7 +54,9 @@ def test_everything_is_written_down(clips, tmp_path):
     assert record.dataset.model_dump() == {'name': 'clips', 'backend': 'disk', 'lq': str(clips / 'LR4x'),
                                            'gt': str(clips / 'GT')}
     assert record.metrics == {'psnr': {'type': 'satvsr_psnr', 'color': 'rgb', 'crop_border': 0, 'quantize': True,
-                                       'data_range': None}}
+                                       'data_range': None, 'better': 'higher'}}
+    assert record.settings == {'num_frame': 1, 'padding': 'center', 'flow_root': None, 'segment_length': None,
+                               'segment_overlap': 5}
     clip = record.clips['001']
     assert (clip.height, clip.width, clip.bands, clip.bit_depth, clip.frames) == (32, 48, 3, 8, ['0', '1'])
     lq, gt = (read_image(clips / side / '001/1.png') for side in ('LR4x', 'GT'))

@@ -75,6 +75,6 @@ def _make(root: Path, number: int, name: str, change: Change | None, clips: Sequ
     record = TestRecord(
         name=f'test_{number}', scale=4, network=network, weights=None,
         dataset=DatasetRecord(name='Drawn', backend='disk', lq=str(root / 'LR4x'), gt=str(root / 'GT')),
-        metrics=METRICS, pictures='visualization/Drawn/{clip}/{frame}_x.png' if change else None, clips=records,
-        finished='2026-01-02T03:04:05', device='cpu', versions={'torch': '2.13.0'})
+        settings={}, metrics=METRICS, pictures='visualization/Drawn/{clip}/{frame}_x.png' if change else None,
+        clips=records, finished='2026-01-02T03:04:05', device='cpu', versions={'torch': '2.13.0'})
     return System(name, folder, record)
