@@ -49,6 +49,8 @@ TEST_REQUIREMENTS = [
     *GEO_REQUIREMENTS,
     'pytest>=8',
     'pytest-timeout>=2.2',
+    # Several test files at once: small tensors do not keep two cores busy.
+    'pytest-xdist>=3.5',
     'ruff>=0.6',
     # The independent implementation of PSNR and SSIM that the metrics are compared with.
     'scikit-image>=0.22',

@@ -6,4 +6,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 bash scripts/setup_env.sh
 .venv/bin/python -m ruff check satvsr_plugin scripts tests setup.py
-exec .venv/bin/python -m pytest "$@"
+# Test files share the cores, each with a thread of its own: small tensors gain nothing from more. On a GPU they take
+# turns.
+together=(--numprocesses auto --maxprocesses 4 --dist loadfile)
+[[ " $* " != *' gpu '* && " $* " != *' -n'* ]] || together=()
+exec .venv/bin/python -m pytest "${together[@]}" "$@"

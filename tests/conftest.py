@@ -16,8 +16,11 @@ PROJECT = Path(__file__).resolve().parents[1]
 # A run in the background ignores Ctrl-C, and the programs that tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Small tensors are slower on many threads, and test machines are shared.
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+# Small tensors are slower on many threads, and test machines are shared, with other test files where these run at once.
+AT_ONCE = 'PYTEST_XDIST_WORKER' in os.environ
+torch.set_num_threads(1 if AT_ONCE else min(2, os.cpu_count() or 1))
+if AT_ONCE:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # of the programs that tests start
 
 
 @pytest.fixture(autouse=True)

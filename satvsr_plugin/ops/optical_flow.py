@@ -15,14 +15,12 @@ import numpy as np
 import torch
 from basicsr.archs.spynet_arch import SpyNet
 from torch import Tensor
-from torch.nn import functional as F
 
 from satvsr_plugin.errors import WeightsError
 from satvsr_plugin.ops import opencv_flow
 from satvsr_plugin.weights import load_checkpoint, load_into
 
 FlowEstimator = Callable[[Tensor, Tensor], Tensor]
-SPYNET_SMALLEST = 33  # up to 32 pixels the toolbox's SpyNet has nothing left on the lowest of its six levels
 
 
 def zero_flow(centre: Tensor, neighbours: Tensor) -> Tensor:
@@ -93,11 +91,10 @@ class SpyNetFlow(SpyNet):
         if not self.has_weights:
             raise WeightsError('SPyNet has no weights, and flow by random ones is worth nothing; give spynet_path, '
                                'load a checkpoint that holds them, or use flow: dis')
-        b, n, _, h, w = neighbours.shape
+        b, n = neighbours.shape[:2]
         frames = torch.cat([centre.unsqueeze(1).expand_as(neighbours), neighbours]).flatten(0, 1)
         with torch.autocast(centre.device.type, enabled=False):
-            frames = _at_least(_as_rgb(frames.to(self.mean.dtype)), SPYNET_SMALLEST)
-            flow = super().forward(*frames.chunk(2))[..., :h, :w]
+            flow = super().forward(*_as_rgb(frames.to(self.mean.dtype)).chunk(2))
         return flow.unflatten(0, (b, n)).to(centre.dtype)
 
 
@@ -109,9 +106,3 @@ def _note_weights(net: SpyNetFlow, keys: Any) -> None:
 def _as_rgb(frames: Tensor) -> Tensor:
     """(b, c, h, w) to three bands: the first three, or the mean of all where there are fewer."""
     return frames[:, :3] if frames.shape[1] >= 3 else frames.mean(1, keepdim=True).expand(-1, 3, -1, -1)
-
-
-def _at_least(frames: Tensor, side: int) -> Tensor:
-    """Repeat the last row and column of (b, c, h, w) up to ``side`` pixels."""
-    h, w = frames.shape[-2:]
-    return F.pad(frames, (0, max(side - w, 0), 0, max(side - h, 0)), mode='replicate')

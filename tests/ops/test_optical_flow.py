@@ -128,8 +128,7 @@ def test_spynet_takes_any_size_in_pixels_of_the_frames(tmp_path: Path, size, ins
     estimate = SpyNetFlow(constant_spynet(tmp_path / 'spynet.pth', u=1.5, v=-0.5))
     flows = estimate(*window(*size, MOTIONS))
     assert flows.shape == (1, 3, 2, *size)
-    padded = [max(side, 33) for side in size]  # what is resized to a multiple of 32
-    expected = torch.tensor([1.5 * padded[1] / inside[1], -0.5 * padded[0] / inside[0]])
+    expected = torch.tensor([1.5 * size[1] / inside[1], -0.5 * size[0] / inside[0]])  # it works at another size
     torch.testing.assert_close(flows, expected[:, None, None].expand_as(flows))
 
 
