@@ -45,9 +45,9 @@ while [ $# -gt 0 ]; do
 done
 [ -z "$stills" ] || [ -d "$stills" ] || fail "--stills $stills: no such folder"
 [ -z "$clip" ] || [ -d "$clip/GT" ] || fail "--clip $clip: has no folder GT with clips in it"
-recipes=options/demo systems=(MSDTGP_small)
+recipes=options/demo systems=(MSDTGP_small) validations=2
 if [ "$all_systems" = yes ]; then
-  recipes=options/demo/comparison systems=(TDAN EDVR_M SOFVSR RBPN_small BasicVSR MSDTGP_small)
+  recipes=options/demo/comparison systems=(TDAN EDVR_M SOFVSR RBPN_small BasicVSR MSDTGP_small) validations=1
   iterations=${iterations:-300}
 fi
 iterations=${iterations:-$([ -n "$stills" ] && echo 1800 || echo 400)}
@@ -77,7 +77,8 @@ done
 for system in "${systems[@]}"; do
   step "Training: $system, $iterations iterations"
   basicsr train -opt "$root/$recipes/train_${system}_x4_demo.yml" --force_yml \
-    train:total_iter="$iterations" train:scheduler:periods="[$iterations]" val:val_freq=$(((iterations + 1) / 2))
+    train:total_iter="$iterations" train:scheduler:periods="[$iterations]" \
+    val:val_freq=$(((iterations + validations - 1) / validations))
 done
 
 # compare SET FOLDER: test all systems on FOLDER/{GT,LR4x} under the name SET, and compare them.
