@@ -28,6 +28,7 @@ class InputSpec:
         multiple: h and w must be multiples of it.
         smallest: h and w must be at least this.
         takes: names of what ``forward`` takes besides the frames where a sample has it, e.g. ``('flows',)``.
+        needs: those of ``takes`` that it cannot do without.
         extras: names of what ``forward(x, with_extras=True)`` returns besides the result, as a dictionary: what
             losses of the network's own need in training.
     """
@@ -39,6 +40,7 @@ class InputSpec:
     multiple: int = 1
     smallest: int = 1
     takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     extras: tuple[str, ...] = ()
 
     def fit(self, size: int) -> int:

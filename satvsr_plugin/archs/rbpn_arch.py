@@ -67,7 +67,8 @@ class RBPN(nn.Module):
         self._check(num_in_ch, num_out_ch, num_frame, scale, flow, spynet_path, residual)
         self.num_frame = num_frame
         self.flow = flow
-        self.input_spec = InputSpec(scale, num_frame=num_frame, bands=num_in_ch, takes=('flows',))
+        self.input_spec = InputSpec(scale, num_frame=num_frame, bands=num_in_ch, takes=('flows',),
+                                    needs=('flows',) if flow == 'precomputed' else ())
         geometry = scale_geometry(scale)
 
         self.feat0 = ConvBlock(num_in_ch, num_base_feat)

@@ -78,6 +78,9 @@ def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any],
     loader = TrainDatasetOptions if phase == 'train' else DatasetOptions
     problems += [item for item in problems_of_section(loader, options, where) if item.where not in told]
     problems += [*_loader_problems(phase, options, where), *_frame_problems(opt, options, declared, where, spec)]
+    if spec and 'flows' in spec.needs and not options.get('flow_root'):
+        problems.append(Problem(f'{where}.flow_root', 'is missing, but network_g is given precomputed flow; make it '
+                                                      'with scripts/estimate_flow.py, or set network_g.flow: dis'))
     if spec and declared and phase == 'train':
         problems += _patch_problems(opt, options, dataset_class, where, spec)
     yield from problems

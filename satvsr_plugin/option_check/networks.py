@@ -15,6 +15,8 @@ from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.option_check.general import registered, section
 from satvsr_plugin.option_sentences import Problem, problems_of_call
 
+SPYNET = 'download spynet_sintel_final-3d2a1287.pth of the model zoo of BasicSR'
+
 
 def check_networks(opt: dict[str, Any]) -> tuple[list[Problem], InputSpec | None]:
     """All networks of a file; those whose input is known are built.
@@ -26,7 +28,8 @@ def check_networks(opt: dict[str, Any]) -> tuple[list[Problem], InputSpec | None
     spec = None
     for key in opt:
         if str(key).startswith('network_') and section(opt, key):
-            found, wanted = _check_one(section(opt, key), key)
+            has_weights = bool(section(opt, 'path').get(key.replace('network', 'pretrain_network')))
+            found, wanted = _check_one(section(opt, key), key, has_weights)
             problems += found
             spec = wanted if key == 'network_g' else spec
     return problems, spec
@@ -44,7 +47,7 @@ def network_argument(opt: dict[str, Any], *names: str) -> Any:
     return None
 
 
-def _check_one(options: dict[str, Any], where: str) -> tuple[list[Problem], InputSpec | None]:
+def _check_one(options: dict[str, Any], where: str, has_weights: bool) -> tuple[list[Problem], InputSpec | None]:
     network, problems = registered(ARCH_REGISTRY, options, where)
     arguments = {key: value for key, value in options.items() if key != 'type'}
     if network:
@@ -52,7 +55,11 @@ def _check_one(options: dict[str, Any], where: str) -> tuple[list[Problem], Inpu
     if not network or problems or not is_known(network):
         return problems, None
     try:
-        return [], input_spec(network(**arguments))
+        net = network(**arguments)
+        if not has_weights and not getattr(getattr(net, 'spynet', None), 'has_weights', True):
+            what = f'is missing, and with it the weights of the flow network, which does not learn; {SPYNET}'
+            return [Problem(f'{where}.spynet_path', f'{what}, or use flow: dis')], None
+        return [], input_spec(net)
     except SatVSRError as error:
         return [Problem(where, str(error))], None
     except Exception as error:  # sizes that make no sense end anywhere in torch
@@ -65,5 +72,5 @@ def _missing_files(arguments: dict[str, Any], where: str) -> Iterator[Problem]:
         if str(key).endswith('_path') and isinstance(value, str) and not Path(value).expanduser().is_file():
             remedy = 'mend the path, or use ~ to train this part from scratch'
             if key == 'spynet_path':
-                remedy = f'download spynet_sintel_final-3d2a1287.pth of the model zoo of BasicSR, {remedy}'
+                remedy = f'{SPYNET}, {remedy}'
             yield Problem(f'{where}.{key}', f'there is no file {value}; {remedy}')

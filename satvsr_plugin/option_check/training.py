@@ -57,10 +57,14 @@ def _aux_loss_problems(opt: dict[str, Any], options: dict[str, Any], spec: Input
     yield from _loss_problems(options, where)
     if loss is None:
         return
-    missing = [name for name in getattr(loss, 'needs', ()) if spec is None or name not in spec.extras]
-    if missing or not hasattr(loss, 'needs'):
-        what = f'needs {", ".join(missing)}, which' if missing else 'is not a loss on extra outputs, which'
-        yield Problem(f'{where}.type', f'{loss.__name__} {what} network_g does not give; remove train.aux_opt')
+    if not hasattr(loss, 'needs'):
+        yield Problem(f'{where}.type', f'{loss.__name__} compares results, not extra outputs of a network; use it as '
+                                       'pixel_opt, and remove aux_opt')
+        return
+    missing = [name for name in loss.needs if spec is None or name not in spec.extras]
+    if missing:
+        yield Problem(f'{where}.type', f'{loss.__name__} needs {", ".join(missing)}, which network_g does not give; '
+                                       'remove aux_opt')
     dataset, _ = registered(DATASET_REGISTRY, section(opt, 'datasets', 'train'), 'datasets.train')
     if getattr(loss, 'needs_all_gt', False) and not getattr(dataset, 'gt_of_all_frames', True):
         yield Problem('datasets.train.type', f'{dataset.__name__} gives GT of the centre frame only, but '
