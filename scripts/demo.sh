@@ -17,7 +17,7 @@ Without options: draws satellite scenes, trains for seven minutes on two cores, 
   --clip FOLDER     also test on a real clip: FOLDER/GT/<clip>/<frame>.png and, if there, FOLDER/LR4x/<clip>/...
                     (made from GT as the authors of Jilin-189 made theirs where it is missing)
   --output FOLDER   where everything goes (default: demo_output beside this project's README)
-  --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills; 300 of each system with
+  --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills; 250 of each system with
                     --all-systems)
   --seed N          seed of the simulation (default: 0)
   --clips N, --test-clips N, --frames N, --size PX   the simulated data set (size is that of GT)
@@ -48,7 +48,7 @@ done
 recipes=options/demo systems=(MSDTGP_small) validations=2
 if [ "$all_systems" = yes ]; then
   recipes=options/demo/comparison systems=(TDAN EDVR_M SOFVSR RBPN_small BasicVSR MSDTGP_small) validations=1
-  iterations=${iterations:-300}
+  iterations=${iterations:-250}
 fi
 iterations=${iterations:-$([ -n "$stills" ] && echo 1800 || echo 400)}
 clips=${clips:-$([ -n "$stills" ] && echo 160 || echo 48)}

@@ -200,7 +200,8 @@ def _metric_note(metrics: Mapping[str, Mapping[str, Any]]) -> str:
     names = labels(metrics)
     described = []
     for name, metric in metrics.items():
-        arguments = ', '.join(f'{key} {value}' for key, value in metric.items() if key != 'type')
+        arguments = ', '.join(f'{key} {value}' for key, value in metric.items()
+                              if key not in ('type', 'better') and value is not None)
         described.append(f'{names[name]}: {metric["type"]}' + (f' ({arguments})' if arguments else ''))
     return f'{"; ".join(described)}. Mean over the frames of a clip, then over clips.'
 

@@ -121,8 +121,8 @@ def test_rows_about_the_systems(table: Table) -> None:
         'peak memory (MB)': ['', '123', '', ''],
     }
     assert table.notes == [
-        'PSNR: satvsr_psnr (color y, crop_border 0, quantize True, data_range None); SSIM: satvsr_ssim (color y, '
-        'crop_border 0, quantize True, data_range None). Mean over the frames of a clip, then over clips.',
+        'PSNR: satvsr_psnr (color y, crop_border 0, quantize True); SSIM: satvsr_ssim (color y, '
+        'crop_border 0, quantize True). Mean over the frames of a clip, then over clips.',
         'Parameters include a flow network (SPyNet): Net 1.44 M.',
         'Parameters that training leaves as they are: Net 1.44 M.',
         'Multiply-accumulates a result frame for LR frames of 160x160, deformable convolutions included, '
