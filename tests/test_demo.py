@@ -17,6 +17,8 @@ from satvsr_plugin.data.image_io import read_image, write_image
 ROOT = Path(__file__).parents[1]
 NAMES = ['002', '003', '004', '005', '006']  # frames of the user's clip need not start at 0
 
+pytestmark = pytest.mark.timeout(1500)  # some twenty programs, one after the other, each of which loads torch
+
 needs_own_environment = pytest.mark.skipif(
     Path(sys.prefix).resolve() != (ROOT / '.venv').resolve(), reason='needs the environment of scripts/setup_env.sh')
 
