@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
   cat <<'TEXT'
 usage: bash scripts/demo.sh [--all-systems] [--stills FOLDER] [--clip FOLDER] [--output FOLDER] [--iterations N]
-                            [--seed N]
+                            [--seed N] [--no-cost]
 
 Without options: draws satellite scenes, trains for seven minutes on two cores, and tests on clips held out.
 
@@ -20,6 +20,7 @@ Without options: draws satellite scenes, trains for seven minutes on two cores, 
   --iterations N    training iterations (default: 400 for drawn scenes, 1800 for stills; 250 of each system with
                     --all-systems)
   --seed N          seed of the simulation (default: 0)
+  --no-cost         do not measure what each system costs, which takes about a minute a system
   --clips N, --test-clips N, --frames N, --size PX   the simulated data set (size is that of GT)
 TEXT
 }
@@ -30,11 +31,12 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-all_systems=no stills='' clip='' output="$root/demo_output" iterations='' seed=0 clips='' test_clips=4 frames=9 size=256
+all_systems=no cost=() stills='' clip='' output="$root/demo_output" iterations='' seed=0 clips='' test_clips=4 frames=9 size=256
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
     --all-systems) all_systems=yes; shift ;;
+    --no-cost) cost=(--no-cost); shift ;;
     --stills | --clip | --output | --iterations | --seed | --clips | --test-clips | --frames | --size)
       [ $# -ge 2 ] || fail "$1 needs a value; see --help"
       name=${1#--}
@@ -93,7 +95,8 @@ compare() {
       >"test_${system}_$set.log" 2>&1 || { cat "test_${system}_$set.log" >&2; exit 2; }
     results+=("results/${system}_$set")
   done
-  python "$root/scripts/compare_models.py" "${results[@]}" --names Bicubic "${systems[@]}" --output "comparison_$set"
+  python "$root/scripts/compare_models.py" "${results[@]}" --names Bicubic "${systems[@]}" --output "comparison_$set" \
+    ${cost[@]+"${cost[@]}"}
 }
 
 step 'Test: clips held out from training'
