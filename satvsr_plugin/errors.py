@@ -27,6 +27,21 @@ class TrainingError(SatVSRError):
     """Training cannot go on, e.g. because the loss is not a number."""
 
 
+def require(owner: str, rules: dict[str, bool]) -> None:
+    """Check the arguments of a network.
+
+    Args:
+        owner: its name.
+        rules: what is wrong where a rule does not hold, and whether it holds.
+
+    Raises:
+        OptionError: lists all rules that do not hold.
+    """
+    broken = [rule for rule, holds in rules.items() if not holds]
+    if broken:
+        raise OptionError(f'{owner}: ' + '; '.join(broken))
+
+
 def run_main(main: Callable[[], int | None]) -> None:
     """Run a script's ``main`` and leave the interpreter with its exit code.
 

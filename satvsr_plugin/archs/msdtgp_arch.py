@@ -27,7 +27,7 @@ from satvsr_plugin.archs.blocks import (
     scale_geometry,
 )
 from satvsr_plugin.archs.interface import InputSpec
-from satvsr_plugin.errors import OptionError
+from satvsr_plugin.errors import require
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
 
@@ -130,7 +130,7 @@ class MSDTGP(nn.Module):
     @staticmethod
     def _check(num_in_ch: int, num_out_ch: int, num_feat: int, num_frame: int, scale: int, deformable_groups: int,
                residual: str, init: str) -> None:
-        rules = {
+        require('MSDTGP', {
             f'num_frame: {num_frame} is not an odd number of at least 3': num_frame % 2 == 1 and num_frame >= 3,
             f'scale: {scale} is none of {SCALES}': scale in SCALES,
             f'deformable_groups: {deformable_groups} does not divide num_feat: {num_feat}':
@@ -139,10 +139,7 @@ class MSDTGP(nn.Module):
             f'init: {init} is neither reference nor zero_offset': init in ('reference', 'zero_offset'),
             f'residual: bicubic needs num_out_ch: {num_out_ch} to equal num_in_ch: {num_in_ch}':
                 residual == 'none' or num_in_ch == num_out_ch,
-        }
-        broken = [rule for rule, holds in rules.items() if not holds]
-        if broken:
-            raise OptionError('MSDTGP: ' + '; '.join(broken))
+        })
 
     def _initialise(self, init: str) -> None:
         he_initialise(self)

@@ -25,7 +25,7 @@ from satvsr_plugin.archs.blocks import (
     scale_geometry,
 )
 from satvsr_plugin.archs.interface import InputSpec
-from satvsr_plugin.errors import OptionError
+from satvsr_plugin.errors import OptionError, require
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.optical_flow import ESTIMATORS, SpyNetFlow
 
@@ -89,7 +89,7 @@ class RBPN(nn.Module):
     @staticmethod
     def _check(num_in_ch: int, num_out_ch: int, num_frame: int, scale: int, flow: str, spynet_path: str | None,
                residual: str) -> None:
-        rules = {
+        require('RBPN', {
             f'num_frame: {num_frame} is not an odd number of at least 3': num_frame % 2 == 1 and num_frame >= 3,
             f'scale: {scale} is none of {SCALES}': scale in SCALES,
             f'flow: {flow} is none of {", ".join(FLOWS)}': flow in FLOWS,
@@ -98,10 +98,7 @@ class RBPN(nn.Module):
             f'residual: {residual} is neither none nor bicubic': residual in ('none', 'bicubic'),
             f'residual: bicubic needs num_out_ch: {num_out_ch} to equal num_in_ch: {num_in_ch}':
                 residual == 'none' or num_in_ch == num_out_ch,
-        }
-        broken = [rule for rule, holds in rules.items() if not holds]
-        if broken:
-            raise OptionError('RBPN: ' + '; '.join(broken))
+        })
 
     def forward(self, x: Tensor, flows: Tensor | None = None) -> Tensor:
         """Super-resolve the centre frame.

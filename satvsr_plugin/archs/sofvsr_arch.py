@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satvsr_plugin.archs.interface import InputSpec
-from satvsr_plugin.errors import OptionError
+from satvsr_plugin.errors import require
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.color import rgb_to_ycbcr, ycbcr_to_rgb
 from satvsr_plugin.ops.flow_warp import flow_warp
@@ -166,16 +166,13 @@ class SOFVSR(nn.Module):
 
     @staticmethod
     def _check(num_in_ch: int, num_feat: int, num_frame: int, scale: int, residual: str) -> None:
-        rules = {
+        require('SOFVSR', {
             f'num_in_ch: {num_in_ch} is neither 3 (RGB) nor 1 (Y)': num_in_ch in (1, 3),
             f'num_feat: {num_feat} is not an even number of at least 2': num_feat % 2 == 0 and num_feat >= 2,
             f'num_frame: {num_frame} is not an odd number of at least 3': num_frame % 2 == 1 and num_frame >= 3,
             f'scale: {scale} is none of {SCALES}': scale in SCALES,
             f'residual: {residual} is neither none nor bicubic': residual in ('none', 'bicubic'),
-        }
-        broken = [rule for rule, holds in rules.items() if not holds]
-        if broken:
-            raise OptionError('SOFVSR: ' + '; '.join(broken))
+        })
 
     def forward(self, x: Tensor, with_extras: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """Super-resolve the centre frame.

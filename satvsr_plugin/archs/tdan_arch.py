@@ -18,7 +18,7 @@ from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
 from satvsr_plugin.archs.interface import InputSpec
-from satvsr_plugin.errors import OptionError
+from satvsr_plugin.errors import require
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.plain_deform_conv import DeformConv
 from satvsr_plugin.ops.precision import in_full_precision
@@ -90,7 +90,7 @@ class TDAN(nn.Module):
     @staticmethod
     def _check(num_in_ch: int, num_out_ch: int, num_feat: int, num_frame: int, scale: int, deformable_groups: int,
                init: str, residual: str) -> None:
-        rules = {
+        require('TDAN', {
             f'num_in_ch: {num_in_ch} and num_out_ch: {num_out_ch} must be at least 1': min(num_in_ch, num_out_ch) >= 1,
             f'num_frame: {num_frame} is not an odd number of at least 3': num_frame % 2 == 1 and num_frame >= 3,
             f'scale: {scale} is none of {SCALES}': scale in SCALES,
@@ -100,10 +100,7 @@ class TDAN(nn.Module):
             f'residual: {residual} is neither none nor bicubic': residual in ('none', 'bicubic'),
             f'residual: bicubic needs num_out_ch: {num_out_ch} to equal num_in_ch: {num_in_ch}':
                 residual == 'none' or num_in_ch == num_out_ch,
-        }
-        broken = [rule for rule, holds in rules.items() if not holds]
-        if broken:
-            raise OptionError('TDAN: ' + '; '.join(broken))
+        })
 
     def _initialise(self, init: str) -> None:
         """He initialisation of every convolution, fan-out, gain sqrt(2); biases as torch has them; then the option."""

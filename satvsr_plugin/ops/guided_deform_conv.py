@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from satvsr_plugin.ops.deform_conv import modulated_deform_conv2d, resolve_backend
+from satvsr_plugin.ops.precision import in_full_precision
 
 
 class GuidedDeformConv(nn.Module):
@@ -42,8 +43,7 @@ class GuidedDeformConv(nn.Module):
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Args: x, guide: (b, c, h, w). Returns: (b, num_out_ch, h, w)."""
-        with torch.autocast(x.device.type, enabled=False):  # offsets in half precision miss their pixel
-            offset_mask = self.conv_offset_mask(guide.to(self.weight.dtype))
+        offset_mask = in_full_precision(self.conv_offset_mask, guide)
         offset = offset_mask[:, :self.num_offset_ch]
         mask = offset_mask[:, self.num_offset_ch:].sigmoid()
         return modulated_deform_conv2d(x, offset, mask, self.weight, self.bias, self.padding,
