@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--output', type=Path, required=True, metavar='FOLDER', help='a new or empty folder')
     parser.add_argument('--stills', type=Path, metavar='FOLDER',
                         help='sharp pictures, about 1 m a pixel and larger than the frames (default: drawn scenes)')
+    parser.add_argument('--test-stills', type=Path, metavar='FOLDER',
+                        help='pictures for the test clips (default: every tenth of --stills, which training never shows)')
     parser.add_argument('--overwrite', action='store_true', help='replace a data set that was simulated before')
     for name, what in (
         ('seed', 'same seed, same bytes'),
@@ -42,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--scale', type=int, choices=SCALES, default=default.scale,
                         help='how many times smaller LR is (default: %(default)s)')
     args = vars(parser.parse_args(arguments))
-    output, stills, overwrite = (args.pop(name) for name in ('output', 'stills', 'overwrite'))
-    summary = simulate_dataset(output, SimulationOptions(**args), stills, overwrite)
+    output, stills, overwrite, test_stills = map(args.pop, ('output', 'stills', 'overwrite', 'test_stills'))
+    summary = simulate_dataset(output, SimulationOptions(**args), stills, overwrite, test_stills)
     print(f'{output}: {summary.train_clips} training and {summary.eval_clips} test clips, {summary.frames} frames '
           f'in {summary.seconds:.1f} s')
 

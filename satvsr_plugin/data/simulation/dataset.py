@@ -16,7 +16,7 @@ from satvsr_plugin.data.degradation import downsample
 from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.simulation.clip import simulate_clip
 from satvsr_plugin.data.simulation.options import SimulationOptions
-from satvsr_plugin.data.simulation.sources import draw_source, read_still, split_stills
+from satvsr_plugin.data.simulation.sources import draw_source, find_stills, read_still, split_stills
 from satvsr_plugin.errors import DataError
 
 RECORD = 'simulation.json'
@@ -33,7 +33,8 @@ class Summary(NamedTuple):
 
 
 def simulate_dataset(
-    output: str | Path, options: SimulationOptions, stills: str | Path | None = None, overwrite: bool = False
+    output: str | Path, options: SimulationOptions, stills: str | Path | None = None, overwrite: bool = False,
+    test_stills: str | Path | None = None,
 ) -> Summary:
     """Write ``output/{train,eval}/{GT,LR4x}/<clip>/<frame>.png`` and ``output/simulation.json``, all options.
 
@@ -45,6 +46,7 @@ def simulate_dataset(
         options: what is made.
         stills: folder of pictures, about 1 m a pixel, that the clips show; drawn scenes if not given.
         overwrite: replace ``output`` if it is a data set that was simulated before.
+        test_stills: folder of pictures for the test clips; all of ``stills`` are for training then.
 
     Raises:
         DataError: no stills, unreadable or too small ones; an output folder that holds something else; a full disk.
@@ -52,7 +54,7 @@ def simulate_dataset(
     start = time.monotonic()
     output = Path(output).resolve()
     _check_output(output, overwrite)
-    files = dict.fromkeys(SPLITS) if stills is None else split_stills(Path(stills), options.seed)
+    files = _choose_stills(stills, test_stills, options.seed)
     counts = dict(zip(SPLITS, (options.clips, options.test_clips), strict=True))
     jobs = [(split, clip) for split, count in counts.items() for clip in range(count)]
     try:
@@ -61,11 +63,21 @@ def simulate_dataset(
             for split, clip in tqdm(jobs, unit='clip', desc='simulating'):
                 frames = _simulate(split, clip, options, files[split])
                 _write_pair(partial / split, f'{clip:03d}', frames, options.scale)
-            record = {'stills': None if stills is None else str(stills), **asdict(options)}
+            folders = {'stills': stills, 'test_stills': test_stills}
+            record = {name: folder and str(folder) for name, folder in folders.items()} | asdict(options)
             (partial / RECORD).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
     except OSError as error:
         raise DataError(f'{output}: cannot write there: {error.strerror}') from error
     return Summary(*counts.values(), options.frames * len(jobs), time.monotonic() - start)
+
+
+def _choose_stills(stills: str | Path | None, test_stills: str | Path | None, seed: int) -> dict[str, list[Path] | None]:
+    """What the clips of each split show; None for drawn scenes."""
+    if test_stills is not None:
+        if stills is None:
+            raise DataError('--test-stills without --stills: the training clips need pictures as well')
+        return {'train': find_stills(Path(stills)), 'eval': find_stills(Path(test_stills))}
+    return dict.fromkeys(SPLITS) if stills is None else split_stills(Path(stills), seed)
 
 
 def _simulate(split: str, clip: int, options: SimulationOptions, stills: list[Path] | None) -> np.ndarray:

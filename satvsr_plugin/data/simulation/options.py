@@ -43,7 +43,7 @@ class SimulationOptions:
     drift: Range = (0.02, 2.8)
     jitter: Range = (0.0, 0.25)
     zoom: Range = (0.8, 1.25)
-    blur: Range = (0.75, 1.1)
+    blur: Range = (0.8, 1.25)
     noise: Range = (0.0, 2.5)
     brightness_drift: float = 0.02
     vehicles: tuple[int, int] = (2, 12)

@@ -13,6 +13,22 @@ from satvsr_plugin.data.simulation.scenes import SMALLEST_SCENE, Scene, draw_sce
 from satvsr_plugin.errors import DataError
 
 
+def find_stills(folder: Path, least: int = 1) -> list[Path]:
+    """The pictures in a folder, by name.
+
+    Raises:
+        DataError: no folder, or fewer than ``least`` pictures in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f'{folder}: no such folder of stills')
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise DataError(f'{folder}: no pictures; stills end with {", ".join(sorted(IMAGE_SUFFIXES))}')
+    if len(files) < least:
+        raise DataError(f'{folder}: {len(files)} picture; training and test clips need at least one still each')
+    return files
+
+
 def split_stills(folder: Path, seed: int) -> dict[str, list[Path]]:
     """Split the pictures in a folder: every tenth, in an order drawn with the seed, is kept for ``eval``.
 
@@ -21,11 +37,7 @@ def split_stills(folder: Path, seed: int) -> dict[str, list[Path]]:
     Raises:
         DataError: no folder, or fewer than two pictures in it.
     """
-    if not folder.is_dir():
-        raise DataError(f'{folder}: no such folder of stills')
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if len(files) < 2:
-        raise DataError(f'{folder}: {len(files)} pictures; training and test clips need at least one still each')
+    files = find_stills(folder, least=2)
     order = np.random.default_rng(seed).permutation(len(files))
     return {
         'train': [files[i] for place, i in enumerate(order) if place % 10],
