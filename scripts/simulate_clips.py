@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument('--stills', type=Path, metavar='FOLDER',
                         help='sharp pictures, about 1 m a pixel and larger than the frames (default: drawn scenes)')
     parser.add_argument('--test-stills', type=Path, metavar='FOLDER',
-                        help='pictures for the test clips (default: every tenth of --stills, which training never shows)')
+                        help='pictures for the test clips (default: every tenth of --stills, kept from training)')
     parser.add_argument('--overwrite', action='store_true', help='replace a data set that was simulated before')
     for name, what in (
         ('seed', 'same seed, same bytes'),

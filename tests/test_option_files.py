@@ -91,7 +91,7 @@ def test_there_are_files_for_every_system():
     found = {kind: {load_options(file)['network_g']['type'] for file in files if 'demo' not in file.parts}
              for kind, files in (('train', TRAIN), ('test', TEST))}
     systems = {'TDAN', 'RBPN', 'SOFVSR', 'DUF', 'EDVR', 'BasicVSR', 'IconVSR', 'BasicVSRPlusPlus', 'MSDTGP'}
-    assert found == {'train': systems, 'test': systems | {'Bicubic'}}
+    assert found == {'train': systems, 'test': systems | {'Bicubic', 'LinearFilter'}}
 
 
 @pytest.mark.parametrize('file', TRAIN, ids=lambda file: file.stem)

@@ -17,6 +17,7 @@ _PAPER_NAMES = {
     'BasicVSRPlusPlus': 'BasicVSR++',
     'Bicubic': 'Bicubic',
     'IconVSR': 'IconVSR',
+    'LinearFilter': 'Linear filter',
     'MSDTGP': 'MSDTGP',
     'RBPN': 'RBPN',
     'SOFVSR': 'SOF-VSR',

@@ -50,11 +50,11 @@ def choose_crop(scene: Scene, best: str) -> Crop:
     reference = pictures[best] if scene.gt is None else _grey(scene.gt)
     height, width = reference.shape
     size = min(height, width, max(48, min(96, min(height, width) // 8)))
-    texture = _window_means(reference**2, size) - _window_means(reference, size) ** 2
+    texture = window_means(reference**2, size) - window_means(reference, size) ** 2
     gain = (baseline - reference) ** 2
     if pictures[best] is not baseline:
         gain -= (pictures[best] - reference) ** 2
-    score = _window_means(gain, size) if gain.any() else texture
+    score = window_means(gain, size) if gain.any() else texture
     textured = texture >= np.quantile(texture, 1 - _TEXTURED_SHARE)
     y, x = np.unravel_index(np.argmax(np.where(textured, score, -np.inf)), score.shape)
     return Crop(int(x), int(y), size)
@@ -64,7 +64,7 @@ def _grey(picture: np.ndarray) -> np.ndarray:
     return picture.mean(axis=2, dtype=np.float64)
 
 
-def _window_means(plane: np.ndarray, size: int) -> np.ndarray:
+def window_means(plane: np.ndarray, size: int) -> np.ndarray:
     """Mean of every window: (h, w) to (h - size + 1, w - size + 1), indexed by the window's upper left pixel."""
     means = cv2.boxFilter(plane, cv2.CV_64F, (size, size), anchor=(0, 0))
     return means[: plane.shape[0] - size + 1, : plane.shape[1] - size + 1]

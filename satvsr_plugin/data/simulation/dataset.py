@@ -71,7 +71,9 @@ def simulate_dataset(
     return Summary(*counts.values(), options.frames * len(jobs), time.monotonic() - start)
 
 
-def _choose_stills(stills: str | Path | None, test_stills: str | Path | None, seed: int) -> dict[str, list[Path] | None]:
+def _choose_stills(
+    stills: str | Path | None, test_stills: str | Path | None, seed: int
+) -> dict[str, list[Path] | None]:
     """What the clips of each split show; None for drawn scenes."""
     if test_stills is not None:
         if stills is None:
