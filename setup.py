@@ -29,6 +29,8 @@ REQUIREMENTS = [
     'pillow>=10',
     # 2.5 is the first for Python 3.12; the option models are written for version 2.
     'pydantic>=2.5,<3',
+    # 0.4 is the first for numpy 2: weights in files that cannot hold code.
+    'safetensors>=0.4',
     # Any release: only its plain bar is used.
     'tqdm',
     # The oldest that knows urllib3 2.
@@ -82,6 +84,7 @@ setup(
     package_data={
         'satvsr_plugin.comparison': ['published.json'],
         'satvsr_plugin.comparison.page': ['*.html', '*.css', '*.js'],
+        'satvsr_plugin.weights': ['shipped/*'],
     },
     # basicsr's setup.py fails on 3.13 (KeyError: '__version__'): exec no longer fills locals() there.
     python_requires='>=3.10,<3.13',

@@ -22,12 +22,13 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 PROBES = Path(__file__).with_name('doctor_probes.py')
 PROBE_SECONDS = 300
+WEIGHTS = Path(__file__).parent / 'weights' / 'shipped' / 'MSDTGP_small_x4.safetensors'
 
 # The set that is tested, as scripts/setup_env.sh installs it; None: any version within setup.py's bounds.
 TESTED: dict[str, str | None] = {
     'torch': '2.13.0', 'torchvision': '0.28.0', 'basicsr': '1.4.2', 'mmcv': '2.2.0', 'numpy': None,
     'opencv-python': None, 'lmdb': None, 'pyyaml': None, 'pydantic': None, 'matplotlib': None, 'pillow': None,
-    'satvsr-plugin': None,
+    'safetensors': None, 'satvsr-plugin': None,
 }
 
 # Packages that only some files need: what for, and the extra of setup.py that brings them.
@@ -100,7 +101,7 @@ def run(probe: Probe = run_probe) -> int:
 
 def examine(probe: Probe = run_probe) -> list[Finding]:
     """Look at everything, in the order in which things have to be mended."""
-    findings = [_examine_python(), *_examine_versions(), *_examine_optional()]
+    findings = [_examine_python(), *_examine_versions(), *_examine_optional(), _examine_weights()]
     torch = probe('torch')
     if not torch.works:
         return [*findings, Finding('torch works', torch.output, 'error', mend_of('torch'))]
@@ -166,6 +167,28 @@ def _examine_optional() -> list[Finding]:
             findings.append(Finding(name, f'not installed; only needed to read {files}', 'ok',
                                     f'pip install "satvsr-plugin[{extra}]"'))
     return findings
+
+
+def _examine_weights() -> Finding:
+    """The weights that come along, for ``basicsr infer`` without --weights; reads only the header of the file."""
+    mend = (f'git -C {shlex.quote(str(PROJECT))} checkout -- {shlex.quote(str(WEIGHTS))}'
+            if (PROJECT / '.git').exists() else
+            f'{shlex.quote(sys.executable)} -m pip install --force-reinstall --no-deps satvsr-plugin')
+    try:
+        size = WEIGHTS.stat().st_size
+        with WEIGHTS.open('rb') as file:
+            length = int.from_bytes(file.read(8), 'little')
+            header = json.loads(file.read(min(length, size)))
+        network = json.loads(header['__metadata__']['network'])
+        what = f'{network["type"]} x{network["scale"]}'
+        end = max(tensor['data_offsets'][1] for name, tensor in header.items() if name != '__metadata__')
+    except FileNotFoundError:
+        return Finding('weights', f'{WEIGHTS.name} is missing; "basicsr infer" needs --weights', 'warning', mend)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Finding('weights', f'{WEIGHTS.name} is damaged', 'warning', mend)
+    if size != 8 + length + end:
+        return Finding('weights', f'{WEIGHTS.name} is damaged: it has {size:,} bytes', 'warning', mend)
+    return Finding('weights', f'{WEIGHTS.name} ({size / 1e6:.1f} MB, {what})')
 
 
 def _examine_devices(facts: dict[str, Any]) -> list[Finding]:

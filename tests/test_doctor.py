@@ -78,6 +78,39 @@ def test_packages_for_some_files_only_are_named_with_their_mend(monkeypatch: pyt
         'rasterio', 'not installed; only needed to read GeoTIFF', 'ok', 'pip install "satvsr-plugin[geo]"')
 
 
+def write_weights(path: Path, **network: Any) -> bytes:
+    """A safetensors file of one number, byte for byte as the format describes it."""
+    header = json.dumps({'__metadata__': {'network': json.dumps(network)},
+                         'a': {'dtype': 'F32', 'shape': [1], 'data_offsets': [0, 4]}}).encode()
+    content = len(header).to_bytes(8, 'little') + header + bytes(4)
+    path.write_bytes(content)
+    return content
+
+
+def test_weights_that_come_along_are_told_with_size_and_network(monkeypatch: pytest.MonkeyPatch,
+                                                                tmp_path: Path) -> None:
+    monkeypatch.setattr(doctor, 'WEIGHTS', tmp_path / 'small.safetensors')
+    write_weights(doctor.WEIGHTS, type='MSDTGP', scale=4)
+    assert find(doctor.examine(pretend()), 'weights') == doctor.Finding(
+        'weights', 'small.safetensors (0.0 MB, MSDTGP x4)')
+
+
+@pytest.mark.parametrize('length', [None, 0, 7, 40, -1])
+def test_missing_or_damaged_weights_name_their_mend(foreign_environment: None, monkeypatch: pytest.MonkeyPatch,
+                                                    tmp_path: Path, length: int | None) -> None:
+    monkeypatch.setattr(doctor, 'WEIGHTS', tmp_path / 'small.safetensors')
+    monkeypatch.setattr(doctor, 'PROJECT', tmp_path)  # installed, no checkout
+    if length is not None:
+        content = write_weights(doctor.WEIGHTS, type='MSDTGP', scale=4)
+        doctor.WEIGHTS.write_bytes(content[:length])
+    finding = find(doctor.examine(pretend()), 'weights')
+    assert finding.level == 'warning' and ('missing' if length is None else 'damaged') in finding.text
+    assert finding.mend == '/opt/conda/bin/python -m pip install --force-reinstall --no-deps satvsr-plugin'
+    (tmp_path / '.git').mkdir()
+    finding = find(doctor.examine(pretend()), 'weights')
+    assert finding.mend == f'git -C {tmp_path} checkout -- {tmp_path}/small.safetensors'
+
+
 def test_missing_mmcv_means_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
                                         capsys: pytest.CaptureFixture[str]) -> None:
     """The real probes, with an mmcv in front of the real one that cannot be imported."""

@@ -32,6 +32,7 @@ class TrainOptions(BaseModel):
     pixel_opt: dict[str, Any] | None = Field(default=None, description='loss on pixels: type and its arguments')
     perceptual_opt: dict[str, Any] | None = Field(default=None, description='loss on VGG features')
     amp: Literal['none', 'fp16', 'bf16'] = Field(default='none', description='mixed precision')
+    channels_last: bool = Field(default=False, description='keep weights and features with the channels innermost')
     grad_clip_norm: float | None = Field(default=None, gt=0, description='largest norm of the gradient')
     aux_opt: dict[str, Any] | None = Field(default=None, description="loss on a network's extra outputs")
     dcn_offset_lr_mul: float = Field(default=1.0, gt=0, description="factor on the offset layers' learning rate")

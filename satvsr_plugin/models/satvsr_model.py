@@ -26,7 +26,7 @@ from satvsr_plugin.models.parameter_groups import Waiting, parameter_groups
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.models.validation import Validation
 from satvsr_plugin.test_record import WeightsRecord
-from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into, save_checkpoint
+from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into, record_entries, save_checkpoint
 
 # What a scheduler's state says about where training stands; the rest repeats the option file.
 PROGRESS_KEYS = ('last_epoch', '_step_count', '_last_lr')
@@ -81,6 +81,8 @@ class SatVSRModel(VideoBaseModel):
         self.train_opt = TrainOptions.model_validate(self.opt['train'])
         self.amp_dtype = AMP_DTYPES[self.train_opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train_opt.amp == 'fp16')
+        if self.train_opt.channels_last:
+            self.net_g.to(memory_format=torch.channels_last)
         super().init_training_settings()
         aux = self.train_opt.aux_opt and build_loss(self.train_opt.aux_opt).to(self.device)
         self.losses = Losses(self.spec, self.cri_pix, self.cri_perceptual, aux)
@@ -213,7 +215,8 @@ class SatVSRModel(VideoBaseModel):
             networks['params_ema'] = self.net_g_ema
         states = {key: {k: v.cpu() for k, v in self.get_bare_model(net).state_dict().items()}
                   for key, net in networks.items()}
-        save_checkpoint(Path(self.opt['path']['models'], f'net_g_{label}.pth'), states)
+        save_checkpoint(Path(self.opt['path']['models'], f'net_g_{label}.pth'),
+                        states | record_entries(self.opt['network_g']))
 
     @master_only
     def save_training_state(self, epoch: int, current_iter: int) -> None:

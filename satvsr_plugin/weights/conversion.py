@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from basicsr.utils.registry import ARCH_REGISTRY
 from torch import Tensor, nn
 
-from satvsr_plugin.errors import OptionError, WeightsError
-from satvsr_plugin.weights.arguments import Arguments, arguments_of
-from satvsr_plugin.weights.files import compare_keys, load_checkpoint
-from satvsr_plugin.weights.official import RENAMED, from_official
+from satvsr_plugin.errors import WeightsError
+from satvsr_plugin.weights.arguments import arguments_of
+from satvsr_plugin.weights.building import outline
+from satvsr_plugin.weights.files import check_state_dict, compare_keys, load_checkpoint
+from satvsr_plugin.weights.network_record import check_network
+from satvsr_plugin.weights.official import RENAMED, from_official, unwrap
 from satvsr_plugin.weights.pickled_module import is_pickled, load_pickled_module
 
 ARCHS = tuple(RENAMED)
@@ -35,14 +35,20 @@ class Conversion:
     Attributes:
         arch: name of the network in the registry.
         state_dict: the weights.
-        arguments: those of the network that were read from the weights.
-        defaults: its other arguments, which leave no trace in weights, with their defaults.
+        arguments: those of the network that are known, or were read from the weights.
+        defaults: where they were read, its other arguments, which leave no trace in weights, with their defaults.
     """
 
     arch: str
     state_dict: dict[str, Tensor]
-    arguments: Arguments
+    arguments: dict[str, Any]
     defaults: dict[str, Any]
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """Type and all arguments, as in ``network_g`` of an option file."""
+        defaults = {name: value for name, value in self.defaults.items() if value is not None}
+        return {'type': self.arch, **self.arguments, **defaults}
 
 
 def load_original(path: str | Path) -> Mapping[str, Any]:
@@ -59,16 +65,20 @@ def load_original(path: str | Path) -> Mapping[str, Any]:
     return load_pickled_module(path)
 
 
-def convert(checkpoint: Mapping[str, Any], arch: str | None = None) -> Conversion:
+def convert(checkpoint: Mapping[str, Any], arch: str | None = None,
+            network: Mapping[str, Any] | None = None) -> Conversion:
     """Turn a checkpoint into one of ours.
 
     Args:
         checkpoint: as :func:`load_original` gives it.
         arch: name of the network; None to take the only one that the weights fit.
+        network: type and arguments, where they are known; None to read the arguments from the weights.
 
     Raises:
         WeightsError: the weights do not fit the network, or without ``arch``, none or several.
     """
+    if network is not None:
+        return _convert_described(check_network(network), checkpoint)
     if arch is not None:
         return _convert_to(arch, checkpoint)
     fitting = []
@@ -100,25 +110,31 @@ def _yaml(arguments: Mapping[str, Any]) -> list[str]:
             for name, value in arguments.items()]
 
 
+def _convert_described(network: dict[str, Any], checkpoint: Mapping[str, Any]) -> Conversion:
+    arch = network['type']
+    if arch in RENAMED:
+        state_dict = from_official(arch, checkpoint)
+    else:
+        state_dict = dict(unwrap(checkpoint))
+        check_state_dict(state_dict)
+    _check_fit(outline(network, len(state_dict)), state_dict, arch)
+    return Conversion(arch, state_dict, {name: value for name, value in network.items() if name != 'type'}, {})
+
+
 def _convert_to(arch: str, checkpoint: Mapping[str, Any]) -> Conversion:
     state_dict = from_official(arch, checkpoint)
     arguments = arguments_of(arch, state_dict)
-    net = _build_on_meta(arch, arguments)
-    faults = compare_keys(net, state_dict, show=20)
-    if faults:
-        raise WeightsError(f'these weights do not fit {arch}:\n  ' + '\n  '.join(faults))
+    try:
+        net = outline({'type': arch, **arguments})
+    except WeightsError as error:
+        raise WeightsError(f'these weights are of no {arch} that can be built: {error}') from error
+    _check_fit(net, state_dict, arch)
     parameters = inspect.signature(type(net)).parameters
     defaults = {name: parameter.default for name, parameter in parameters.items() if name not in arguments}
     return Conversion(arch, state_dict, arguments, defaults)
 
 
-def _build_on_meta(arch: str, arguments: Arguments) -> nn.Module:
-    """The network without memory for its weights, however large a hostile checkpoint claims it to be."""
-    try:
-        with torch.device('meta'):
-            return ARCH_REGISTRY.get(arch)(**arguments)
-    except OptionError as error:
-        raise WeightsError(f'these weights are of no {arch} that can be built: {error}') from error
-    except (ValueError, RuntimeError, ZeroDivisionError, TypeError, OverflowError) as error:
-        wanted = ', '.join(f'{name}: {value}' for name, value in arguments.items())
-        raise WeightsError(f'these weights are of no {arch} that can be built ({wanted})') from error
+def _check_fit(net: nn.Module, state_dict: Mapping[str, Tensor], arch: str) -> None:
+    faults = compare_keys(net, state_dict, show=20)
+    if faults:
+        raise WeightsError(f'these weights do not fit {arch}:\n  ' + '\n  '.join(faults))

@@ -12,16 +12,19 @@ from torch import Tensor
 
 from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import WeightsError
+from satvsr_plugin.weights.safetensors_files import SUFFIX, read_safetensors
 
 _CHUNK = 2**24  # bytes
 
 
 def load_checkpoint(path: str | Path) -> dict:
-    """Read a ``.pth`` file onto the CPU without running any code in it.
+    """Read a ``.pth`` or ``.safetensors`` file onto the CPU without running any code in it.
 
     Raises:
         WeightsError: the file is missing, damaged, or holds anything but tensors and plain containers.
     """
+    if Path(path).suffix.lower() == SUFFIX:
+        return read_safetensors(path)
     try:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError as error:
@@ -60,7 +63,7 @@ def save_checkpoint(path: str | Path, checkpoint: dict) -> None:
 
 def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param_key: str | None = 'params',
               strict: bool = True) -> tuple[str, list[str]]:
-    """Load a checkpoint's weights into a network.
+    """Load a checkpoint's weights into a network, whose number type they take.
 
     Args:
         net: the bare network (not wrapped for data parallelism).

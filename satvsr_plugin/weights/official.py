@@ -66,7 +66,7 @@ def from_official(arch: str, state_dict: Mapping) -> dict[str, Tensor]:
     """
     if arch not in RENAMED:
         raise WeightsError(f'{arch}: the original key names are known for {", ".join(RENAMED)} only')
-    state_dict = _unwrap(state_dict)
+    state_dict = unwrap(state_dict)
     check_state_dict(state_dict)
     ours: dict[str, Tensor] = {}
     for key, value in state_dict.items():
@@ -78,7 +78,8 @@ def from_official(arch: str, state_dict: Mapping) -> dict[str, Tensor]:
     return ours
 
 
-def _unwrap(checkpoint: Mapping) -> Mapping:
+def unwrap(checkpoint: Mapping) -> Mapping:
+    """The state dict in a checkpoint; EMA weights if there are any. What has no wrapper is given back as it is."""
     for _ in range(DEEPEST_WRAPPING):
         wrapper = next((name for name in WRAPPERS if isinstance(checkpoint.get(name), Mapping)), None)
         if wrapper is None:

@@ -68,6 +68,15 @@ def test_mixed_precision_follows_float32(tmp_path, amp, dtype):
     assert {p.dtype for p in model.net_g.parameters()} == {torch.float32}
 
 
+def test_channels_last_changes_the_layout_and_not_the_losses(tmp_path):
+    model = make_model(tmp_path, channels_last=True)
+    seen = []
+    model.net_g.feat0.conv.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    losses = train(model, 1, 4)
+    assert all(output.is_contiguous(memory_format=torch.channels_last) for output in seen)
+    assert losses == pytest.approx(train(make_model(tmp_path), 1, 4), rel=1e-4)
+
+
 def test_offsets_learn_at_their_own_rate(tmp_path):
     model = make_model(tmp_path, dcn_offset_lr_mul=0.1)
     assert model.get_current_learning_rate() == pytest.approx([1e-3, 1e-4])

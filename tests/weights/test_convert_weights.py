@@ -17,7 +17,7 @@ from saved_networks import authors_code, save_as_torch_03
 from torch import nn
 
 from satvsr_plugin.archs import MSDTGP
-from satvsr_plugin.weights import load_checkpoint, load_into
+from satvsr_plugin.weights import build_described, load_checkpoint, load_into, read_weights, save_described
 
 SCRIPT = Path(__file__).parents[2] / 'scripts' / 'convert_weights.py'
 TINY = dict(num_feat=8, num_base_feat=8, num_extract_block=1, num_reconstruct_block=1, num_stage=2,
@@ -69,6 +69,47 @@ def test_a_network_saved_whole_by_torch_03_is_recognised_and_its_section_builds_
     net = ARCH_REGISTRY.get(options['network_g'].pop('type'))(**options['network_g'])
     load_into(net, load_checkpoint(tmp_path / 'ours.pth'), 'ours.pth')
     assert all(torch.equal(net.state_dict()[key], value) for key, value in original.state_dict().items())
+
+
+def test_an_original_checkpoint_becomes_a_file_that_is_enough(convert, net, tmp_path):
+    torch.save(net.state_dict(), tmp_path / 'official.pth')
+    for name in ('ours.safetensors', 'ours.pth'):
+        done = convert(tmp_path / 'official.pth', tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        weights = read_weights(tmp_path / name)
+        assert {'type': 'MSDTGP', 'scale': 2, 'num_frame': 3, 'residual': 'none', **TINY}.items() \
+            <= weights.network.items()
+        twin = build_described(tmp_path / name)
+        assert twin.upsample is None
+        assert all(torch.equal(a, b) for a, b in zip(twin.parameters(), net.parameters(), strict=True))
+
+
+def test_what_a_checkpoint_says_is_kept_and_half_is_half(convert, tmp_path):
+    net = MSDTGP(scale=2, num_frame=3, residual='bicubic', **TINY)
+    network = {'type': 'MSDTGP', 'scale': 2, 'num_frame': 3, 'residual': 'bicubic', **TINY}
+    save_described(tmp_path / 'trained.pth', net.state_dict(), network)
+    done = convert('--arch', 'TDAN', tmp_path / 'trained.pth', tmp_path / 'no.pth')
+    assert done.returncode == 2 and 'trained.pth: says that it is of MSDTGP, not TDAN; leave out' in done.stderr
+    done = convert('--arch', 'MSDTGP', '--half', tmp_path / 'trained.pth', tmp_path / 'half.safetensors')
+    assert done.returncode == 0, done.stderr
+    assert '  residual: bicubic\n' in done.stdout and 'Weights do not tell' not in done.stdout
+    weights = read_weights(tmp_path / 'half.safetensors')
+    assert weights.network == network
+    assert all(torch.equal(weights.state_dict[key], value.half()) for key, value in net.state_dict().items())
+
+
+def test_an_option_file_says_what_weights_do_not_tell(convert, tmp_path):
+    net = MSDTGP(scale=2, num_frame=3, residual='bicubic', **TINY)
+    torch.save(net.state_dict(), tmp_path / 'trained.pth')
+    network = {'type': 'MSDTGP', 'scale': 2, 'num_frame': 3, 'residual': 'bicubic', **TINY}
+    (tmp_path / 'train.yml').write_text(yaml.safe_dump({'name': 'x', 'network_g': network}))
+    done = convert('--opt', tmp_path / 'train.yml', tmp_path / 'trained.pth', tmp_path / 'ours.safetensors')
+    assert done.returncode == 0, done.stderr
+    assert build_described(tmp_path / 'ours.safetensors').upsample is not None
+    (tmp_path / 'other.yml').write_text(yaml.safe_dump({'name': 'x', 'network_g': network | {'scale': 4}}))
+    done = convert('--opt', tmp_path / 'other.yml', tmp_path / 'trained.pth', tmp_path / 'no.safetensors')
+    assert done.returncode == 2 and 'trained.pth: these weights do not fit MSDTGP' in done.stderr
+    assert not (tmp_path / 'no.safetensors').exists()
 
 
 def test_what_weights_do_not_tell_is_said(convert, tmp_path):
