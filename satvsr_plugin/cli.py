@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import satvsr_plugin
 from satvsr_plugin.errors import OptionError, SatVSRError, run_main
+from satvsr_plugin.inference import command
 from satvsr_plugin.options import load_options
 from satvsr_plugin.plugins import load_plugins
 
@@ -19,6 +21,7 @@ _EXAMPLES = """examples:
   basicsr train -opt options/train/MSDTGP/train_MSDTGP_x4_Jilin189.yml
   basicsr train -opt FILE --auto_resume --force_yml train:total_iter=1000 datasets:train:batch_size_per_gpu=2
   basicsr test -opt options/test/MSDTGP/test_MSDTGP_x4_Jilin189.yml
+  basicsr infer -i video.mp4 -o video_x4.mp4
   torchrun --nproc_per_node=4 -m satvsr_plugin train -opt FILE --launcher pytorch
   basicsr doctor
 
@@ -75,17 +78,20 @@ def _doctor(args: argparse.Namespace) -> int:
     return doctor.run()
 
 
+def _infer(args: argparse.Namespace) -> int:
+    _require_registration('super-resolving')
+    load_plugins()
+    from satvsr_plugin.inference.job import InferOptions, run
+
+    given = vars(args)
+    return run(InferOptions(**{field.name: given[field.name] for field in fields(InferOptions)}))
+
+
 class _Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
     help: str
-    takes_options: bool
-
-
-COMMANDS = {
-    'train': _Command(_train, 'train a network as an option file says', takes_options=True),
-    'test': _Command(_test, 'test a network as an option file says: scores and pictures', takes_options=True),
-    'doctor': _Command(_doctor, 'say what is installed and how to mend what is not in order', takes_options=False),
-}
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    examples: str = _EXAMPLES
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -94,12 +100,12 @@ def _make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--version', action='version', version=_versions())
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
-    for name, command in COMMANDS.items():
+    for name, item in COMMANDS.items():
         subparser = commands.add_parser(
-            name, help=command.help, description=command.help, epilog=_EXAMPLES,
+            name, help=item.help, description=item.help, epilog=item.examples,
             formatter_class=argparse.RawDescriptionHelpFormatter)
-        if command.takes_options:
-            _add_toolbox_arguments(subparser)
+        if item.add_arguments is not None:
+            item.add_arguments(subparser)
     return parser
 
 
@@ -116,11 +122,17 @@ def _add_toolbox_arguments(parser: argparse.ArgumentParser) -> None:
                         help='given by older launchers; not used')
 
 
+COMMANDS = {
+    'train': _Command(_train, 'train a network as an option file says', _add_toolbox_arguments),
+    'test': _Command(_test, 'test a network as an option file says: scores and pictures', _add_toolbox_arguments),
+    'infer': _Command(_infer, 'super-resolve a video of any size and length', command.add_arguments, command.EXAMPLES),
+    'doctor': _Command(_doctor, 'say what is installed and how to mend what is not in order'),
+}
+
+
 def _prepare(args: argparse.Namespace, is_train: bool) -> None:
     """Everything that can be wrong is found here, before a pipeline of the toolbox creates its first folder."""
-    if satvsr_plugin.registration_error is not None:
-        raise OptionError(f'{satvsr_plugin.registration_error}; training and testing cannot work; '
-                          'run: basicsr doctor')
+    _require_registration('training and testing')
     load_plugins()
     _check_launcher(args.launcher)
     from satvsr_plugin.option_check import check_options  # imports the toolbox, which must have been found sound
@@ -131,6 +143,11 @@ def _prepare(args: argparse.Namespace, is_train: bool) -> None:
         _check_experiment(args, options)
     # The toolbox reads the command line itself, and writes it into its copy of the option file.
     sys.argv = [f'basicsr {args.command}', *_toolbox_arguments(args)]
+
+
+def _require_registration(what: str) -> None:
+    if satvsr_plugin.registration_error is not None:
+        raise OptionError(f'{satvsr_plugin.registration_error}; {what} cannot work; run: basicsr doctor')
 
 
 def _check_launcher(launcher: str) -> None:

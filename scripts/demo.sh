@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Sets up, makes a small data set, trains a small MSDTGP on it (or all systems of the paper's table that two cores can
-# train), tests, and compares with bicubic interpolation.
+# train), tests, compares with bicubic interpolation, and super-resolves a clip with the weights that come along.
 set -euo pipefail
 
 usage() {
@@ -113,6 +113,10 @@ if [ -n "$clip" ]; then
   shown+=(real_clip)
 fi
 
+step 'Your own video: the weights that come with the package, on LR frames alone'
+lr=$(find "${clip:-$PWD/data/eval}/LR4x" -mindepth 1 -maxdepth 1 | sort | head -n 1)
+basicsr infer --input "$lr" --output own_video --overwrite --preview 3 --compare "${clip:-$PWD/data/eval}/GT/${lr##*/}"
+
 step 'Done. Look at:'
 for set in "${shown[@]}"; do
   echo "  $output/comparison_$set/report.html       everything on one page, to be opened in a browser"
@@ -120,4 +124,5 @@ for set in "${shown[@]}"; do
   echo "  $output/comparison_$set/comparison.md     PSNR and SSIM of every clip, cost, significance"
   echo "  $output/results/MSDTGP_small_$set/visualization/   every super-resolved frame"
 done
+echo "  $output/own_video/ and own_video_preview.png   what the weights that come along make of one clip"
 echo "  $output/experiments/demo_MSDTGP_small/   the trained weights, their option file and the training log"

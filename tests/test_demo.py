@@ -1,4 +1,4 @@
-"""The demo's commands, at a tiny size: simulate, LMDB, train, resume, test, compare."""
+"""The demo's commands, at a tiny size: simulate, LMDB, train, resume, test, compare, infer."""
 
 from __future__ import annotations
 
@@ -75,6 +75,15 @@ def test_demo_degrades_a_clip_that_has_only_gt(demo, real_clip):
     gt = read_image(real_clip / 'GT/harbour/004.png')[:96, :96]
     assert np.array_equal(read_image(output / 'data/real/LR4x/harbour/004.png'), downsample(gt, 4))
     assert np.array_equal(read_image(output / 'data/real/GT/harbour/004.png'), gt)
+
+
+@needs_own_environment
+def test_demo_ends_with_a_clip_by_the_weights_that_come_along(demo):
+    output, stdout = demo
+    assert sorted(path.name for path in (output / 'own_video').iterdir()) == [f'{name}.png' for name in NAMES]
+    mean = next(line.split() for line in stdout.splitlines() if line.split()[:1] == ['mean'])
+    assert 10 < float(mean[1]) < 60
+    assert read_image(output / 'own_video_preview.png').std() > 10
 
 
 @needs_own_environment

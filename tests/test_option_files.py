@@ -43,6 +43,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(folder / 'datasets/Jilin-189' / root, folder / 'data' / part)
     for side in ('GT', 'LR4x'):
         write_lmdb(ClipFolder(folder / 'data/train' / side), folder / f'data/train/{side}.lmdb')
+    (folder / 'datasets/simulated').symlink_to(folder / 'data')
     spynet = folder / 'experiments/pretrained_models/flownet/spynet_sintel_final-3d2a1287.pth'
     spynet.parent.mkdir(parents=True)
     flow_network = build_network({'type': 'SpyNet'}).state_dict()

@@ -8,7 +8,7 @@ whole clip, or a single frame; some need sizes that are a multiple of 4.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,20 @@ class InputSpec:
         return max(-(-size // self.multiple) * self.multiple, -(-self.smallest // self.multiple) * self.multiple)
 
 
+@runtime_checkable
+class SharesFeatures(Protocol):
+    """A network of windows that first takes every frame by itself, so that neighbouring windows can share that part.
+
+    ``forward`` of a window is ``forward_features`` of its frames and of what ``extract_features`` gives for them.
+    """
+
+    def extract_features(self, frames: Tensor) -> Tensor:
+        """Args: frames (n, c, h, w) in [0, 1]. Returns: features of each, (n, f, h, w)."""
+
+    def forward_features(self, frames: Tensor, features: Tensor) -> Tensor:
+        """Args: frames (b, t, c, h, w), features (b, t, f, h, w). Returns: as ``forward``."""
+
+
 def run_network(net: nn.Module, spec: InputSpec, x: Tensor, **inputs: Any) -> Any:
     """Call a network on frames of any size and, if it takes clips, any number; what was added is cut off again.
 
@@ -62,12 +76,18 @@ def run_network(net: nn.Module, spec: InputSpec, x: Tensor, **inputs: Any) -> An
     """
     t, _, h, w = x.shape[1:]
     frames = x[:, t // 2] if spec.sees == 'frame' else _lengthen(x, spec)
-    out = net(_mirror(_mirror(frames, -2, spec.fit(h)), -1, spec.fit(w)), **inputs)
+    out = net(mirror_to_fit(frames, spec), **inputs)
     result, *extras = out if isinstance(out, tuple) else (out,)
     result = result[..., :h * spec.scale, :w * spec.scale]
     if spec.sees == 'clip':
         result = result[:, :t]
     return (result, *extras) if extras else result
+
+
+def mirror_to_fit(x: Tensor, spec: InputSpec) -> Tensor:
+    """(..., h, w) with the rows and columns that the network needs besides, mirrored at the bottom and on the right."""
+    h, w = x.shape[-2:]
+    return _mirror(_mirror(x, -2, spec.fit(h)), -1, spec.fit(w))
 
 
 def _lengthen(x: Tensor, spec: InputSpec) -> Tensor:

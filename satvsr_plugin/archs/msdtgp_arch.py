@@ -166,9 +166,16 @@ class MSDTGP(nn.Module):
         """
         if x.shape[1] != self.num_frame:
             raise ValueError(f'MSDTGP was built for {self.num_frame} frames, got {x.shape[1]}')
-        centre = x[:, self.num_frame // 2]
-        aligned = self._align(self._extract(x))
-        groups = self._fuse_groups(aligned)
+        return self.forward_features(x, self.extract_features(x.flatten(0, 1)).unflatten(0, x.shape[:2]))
+
+    def extract_features(self, frames: Tensor) -> Tensor:
+        """Args: frames (n, num_in_ch, h, w). Returns: features of each by itself, (n, num_feat, h, w)."""
+        return self.res_feat_ext(self.feat_all(frames))
+
+    def forward_features(self, frames: Tensor, features: Tensor) -> Tensor:
+        """As ``forward``, of frames (b, t, c, h, w) whose features (b, t, num_feat, h, w) are there already."""
+        centre = frames[:, self.num_frame // 2]
+        groups = self._fuse_groups(self._align(features))
 
         lr = self.feat0(centre)  # (b, base, h, w)
         projected = []
@@ -177,10 +184,6 @@ class MSDTGP(nn.Module):
             projected.append(hr)
         sr = self.output(self.TAtt(torch.stack([self.DBPN(lr), *projected], 1)))
         return sr if self.upsample is None else sr + self.upsample(centre)
-
-    def _extract(self, x: Tensor) -> Tensor:
-        """Features of every frame, (b, t, c, h, w), as one batch."""
-        return self.res_feat_ext(self.feat_all(x.flatten(0, 1))).unflatten(0, x.shape[:2])
 
     def _align(self, features: Tensor) -> Tensor:
         """Align every frame to the centre, which is aligned with itself too; (b, t, c, h, w), as one batch."""

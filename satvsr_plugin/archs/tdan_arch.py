@@ -135,17 +135,23 @@ class TDAN(nn.Module):
         """
         if x.shape[1] != self.num_frame:
             raise ValueError(f'TDAN was built for {self.num_frame} frames, got {x.shape[1]}')
+        features = self.extract_features(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self.forward_features(x, features, with_extras)
+
+    def extract_features(self, frames: Tensor) -> Tensor:
+        """Args: frames (n, num_in_ch, h, w). Returns: features of each by itself, (n, num_feat, h, w)."""
+        return self.residual_layer(self.conv_first(frames - GREY).relu())
+
+    def forward_features(self, frames: Tensor, features: Tensor,
+                         with_extras: bool = False) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """As ``forward``, of frames (b, t, c, h, w) whose features (b, t, num_feat, h, w) are there already."""
         middle = self.num_frame // 2
-        base = self.upsample(x[:, middle]) if self.upsample else GREY
-        x = x - GREY
-        neighbours = self._align(self._extract(x))
+        base = self.upsample(frames[:, middle]) if self.upsample else GREY
+        x = frames - GREY
+        neighbours = self._align(features)
         aligned = torch.cat([neighbours[:, :middle], x[:, middle, None], neighbours[:, middle:]], 1)
         sr = self.up(self.recon_layer(self.fea_ex(aligned.flatten(1, 2)))) + base
         return (sr, {'aligned': aligned + GREY}) if with_extras else sr
-
-    def _extract(self, x: Tensor) -> Tensor:
-        """Features of every frame, (b, t, c, h, w), as one batch."""
-        return self.residual_layer(self.conv_first(x.flatten(0, 1)).relu()).unflatten(0, x.shape[:2])
 
     def _align(self, features: Tensor) -> Tensor:
         """Features (b, t, c, h, w) to LR images of the neighbours on the centre's grid, (b, t - 1, bands, h, w)."""

@@ -51,6 +51,11 @@ def _basicvsr_plus_plus(net: nn.Module) -> InputSpec:
     return InputSpec(1, sees='clip', num_frame=2, bands=3, smallest=256, multiple=4)
 
 
+def _rrdbnet(net: nn.Module) -> InputSpec:
+    multiple = {2: 2, 1: 4}.get(net.scale, 1)  # it puts so many rows and columns side by side as bands
+    return InputSpec(net.scale, sees='frame', bands=net.conv_first.in_channels // multiple**2, multiple=multiple)
+
+
 _TOOLBOX: dict[str, Callable[[nn.Module], InputSpec]] = {
     'DUF': _duf,
     'EDVR': _edvr,
@@ -58,9 +63,9 @@ _TOOLBOX: dict[str, Callable[[nn.Module], InputSpec]] = {
     'IconVSR': _iconvsr,
     'BasicVSRPlusPlus': _basicvsr_plus_plus,
     # networks for still images
-    'MSRResNet': lambda net: InputSpec(net.upscale, sees='frame'),
-    'RRDBNet': lambda net: InputSpec(net.scale, sees='frame', multiple={2: 2, 1: 4}.get(net.scale, 1)),
-    'SRVGGNetCompact': lambda net: InputSpec(net.upscale, sees='frame'),
-    'SwinIR': lambda net: InputSpec(net.upscale, sees='frame',
+    'MSRResNet': lambda net: InputSpec(net.upscale, sees='frame', bands=net.conv_first.in_channels),
+    'RRDBNet': _rrdbnet,
+    'SRVGGNetCompact': lambda net: InputSpec(net.upscale, sees='frame', bands=net.num_in_ch),
+    'SwinIR': lambda net: InputSpec(net.upscale, sees='frame', bands=net.conv_first.in_channels,
                                     multiple=net.layers[0].residual_group.blocks[0].window_size),
 }

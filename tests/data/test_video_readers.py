@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import struct
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
-from video_files import RGB, H, W, assert_holds, cut_short, images, noise, open_one, write_pages, write_video
+from video_files import (
+    RGB,
+    H,
+    W,
+    assert_holds,
+    cut_short,
+    images,
+    noise,
+    open_one,
+    write_pages,
+    write_tiff,
+    write_video,
+)
 
 from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.video import open_videos
@@ -143,6 +158,62 @@ def test_absent_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(DataError, match=expected):
         open_videos([path])
     assert_holds(open_one(write_pages(tmp_path / 'plain.tif', RGB[:1])), RGB[:1])  # needs neither
+
+
+def test_frames_say_where_they_are_from(tmp_path: Path) -> None:
+    pages = write_pages(tmp_path / 'pages.tif', RGB[:3])
+    bands = write_tiff(tmp_path / 'scene.tif', noise(H, W, 5))
+    clip = write_video(tmp_path / 'a.mov', 'png', RGB[:2], 'rgb24')
+    video = open_one(pages, write_tiff(tmp_path / 'q.v2.tif', RGB[3], photometric='RGB'))
+    assert video.stems(4) == ['pages_001', 'pages_002', 'pages_003', 'q.v2'] and video.stems(2) == video.stems(4)[:2]
+    assert video.files == (pages, pages, pages, tmp_path / 'q.v2.tif')
+    frames = list(video.frames())
+    assert [frame.path for frame in frames] == list(video.files)
+    assert len({frame.offset for frame in frames}) == 4 and frames[3].offset is None
+    chosen = open_one(bands, bands=(5, 3, 2))
+    assert [(frame.path, frame.bands) for frame in chosen.frames()] == [(bands, (5, 3, 2))]
+    assert [frame.bands for frame in open_one(bands, bands='frames').frames()] == [(1,), (2,), (3,), (4,), (5,)]
+    film = open_one(clip)
+    assert film.stems(2) == ['000000', '000001'] and film.files == (clip,)
+    assert [frame.path for frame in film.frames()] == [None, None]
+
+
+def test_all_bands_however_many(tmp_path: Path) -> None:
+    for count in (1, 2, 3, 4, 5, 8):
+        scene = noise(H, W, count, dtype=np.uint16)
+        assert_holds(open_one(write_tiff(tmp_path / f'{count}.tif', scene), bands='all'), [scene])
+    assert_holds(open_one(write_video(tmp_path / 'a.mov', 'png', RGB, 'rgb24'), bands='all'), RGB)
+
+
+@pytest.mark.parametrize('name', ['a.mp4', 'a.tif', 'a.png'])
+def test_a_pipe_is_refused_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match=f'{name}: is not a file'):
+        open_videos([tmp_path / name])
+
+
+def test_rate_and_number_of_frames_are_exact(tmp_path: Path) -> None:
+    for name, codec in (('a.mov', 'png'), ('a.mkv', 'ffv1')):
+        path = write_video(tmp_path / name, codec, RGB, 'rgb24' if codec == 'png' else 'bgra')
+        video = open_one(path)
+        assert video.rate == Fraction(25) and (video.count(), video.count(3), video.count(9)) == (5, 3, 5)
+    write_image(tmp_path / 'a.png', RGB[0])
+    assert open_one(tmp_path / 'a.png').rate is None and open_one(tmp_path / 'a.png').count() == 1
+    damaged = open_one(cut_short(write_video(tmp_path / 'b.mkv', 'ffv1', 4 * RGB, 'bgra'), 0.6))
+    assert damaged.count(9) == 9
+    with pytest.raises(DataError, match='the video is damaged at about frame'):
+        damaged.count()
+
+
+def test_players_that_turn_pictures_are_told_of(tmp_path: Path) -> None:
+    path = write_video(tmp_path / 'a.mp4', 'libx264', RGB, 'yuv420p')
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b'tkhd') + 4 + 40  # ISO 14496-12, 8.3.2
+    struct.pack_into('>9i', content, matrix, 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    video = open_one(path)
+    assert any('players turn it by' in remark and '90 degrees' in remark for remark in video.remarks)
+    assert video.format[:2] == (H, W)
 
 
 def overwrite_packet(path: Path, number: int) -> None:

@@ -22,8 +22,8 @@ def open_videos(inputs: Sequence[str | Path], bands: Bands = None) -> list[Video
     Args:
         inputs: video files, each a video; folders of image files, each a video; image files, all of them together
             one video, in natural order. Patterns (``frames/*.tif``) stand for the files and folders that fit them.
-        bands: which bands of the pictures make the frames, from 1, or ``frames`` for TIFF files each of whose bands
-            is a frame.
+        bands: which bands of the pictures make the frames, from 1; ``all`` for all of them, however many; None for
+            all where there are 1, 3 or 4; ``frames`` for TIFF files each of whose bands is a frame.
 
     Returns:
         The videos in the order of the inputs; image files stand where the first of them was named.

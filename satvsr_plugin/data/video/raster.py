@@ -17,7 +17,7 @@ PICTURE_BANDS = (1, 3, 4)  # what PNG can hold
 
 
 def read_raster(
-    path: Path, offset: int | None, bands: BandNumbers | None, name: str
+    path: Path, offset: int | None, bands: BandNumbers | None, name: str, any_number: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Read a page of a TIFF file.
 
@@ -26,6 +26,7 @@ def read_raster(
         offset: of the page's directory in the file; None for the only page, with its overviews and masks.
         bands: which bands, from 1; None for all.
         name: how errors name the page.
+        any_number: whether all bands make the picture, however many there are, where ``bands`` does not choose.
 
     Returns:
         (h, w, c) uint8 or uint16, values as stored, bands in the order of the file or of ``bands``; and (h, w) bool,
@@ -33,15 +34,14 @@ def read_raster(
 
     Raises:
         DataError: rasterio is not installed; the file is damaged; its values are not 8 or 16 bit unsigned; there is
-            no such band, or there are 2 or more than 4 and ``bands`` does not choose.
+            no such band, or there are 2 or more than 4 and neither ``bands`` nor ``any_number`` chooses.
     """
     rasterio = load_extra('rasterio', f'{name}: TIFF files of several pages, with nodata areas or of unusual bands')
-    place = str(path) if offset is None else f'GTIFF_DIR:off:{offset}:{path}'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(place) as dataset:
-                chosen = _choose(dataset.count, bands, name)
+            with rasterio.open(page_place(path, offset)) as dataset:
+                chosen = _choose(dataset.count, bands, name, any_number)
                 _check_type({dataset.dtypes[band - 1] for band in chosen}, path, name)
                 return dataset.read(chosen).transpose(1, 2, 0), _valid(dataset, rasterio)
     except rasterio.errors.RasterioError as error:
@@ -49,11 +49,16 @@ def read_raster(
         raise DataError(f'{name}: not a readable TIFF picture ({why}); restore the file') from error
 
 
-def _choose(count: int, bands: BandNumbers | None, name: str) -> list[int]:
+def page_place(path: Path, offset: int | None) -> str:
+    """GDAL's name of a page of a TIFF file; ``offset`` of its directory, None for the only page."""
+    return str(path) if offset is None else f'GTIFF_DIR:off:{offset}:{path}'
+
+
+def _choose(count: int, bands: BandNumbers | None, name: str, any_number: bool) -> list[int]:
     if bands is not None:
         check_bands(bands, count, name)
         return list(bands)
-    if count not in PICTURE_BANDS:
+    if count not in PICTURE_BANDS and not any_number:
         raise DataError(f'{name}: has {count} bands; say which make the picture, e.g. --bands 3 2 1, or with '
                         '--bands frames that each band is a frame')
     return list(range(1, count + 1))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from satvsr_plugin.data.frame_format import FrameFormat
+from satvsr_plugin.data.image_io import stat_file
 from satvsr_plugin.data.video.extras import load_extra
 from satvsr_plugin.data.video.pixels import PixelReader, colour_remarks
 from satvsr_plugin.data.video.source import Bands, Frame, Video, pick_bands
@@ -35,17 +37,24 @@ class VideoFile(Video):
     def __init__(self, path: Path, bands: Bands = None) -> None:
         if bands == 'frames':
             raise DataError(f'{path}: a video has its frames one after another; --bands frames is for TIFF files')
-        self._path, self._bands = path, bands
+        stat_file(path)  # a pipe would be waited for
+        self._path, self._bands = path, None if bands == 'all' else bands
         self._av = load_extra('av', f'{path}: video files')
         with self._opened() as (container, stream):
             first = next(self._decode(container, stream), None)
             if first is None:
                 raise DataError(f'{path}: there are no frames in this video')
-            form = FrameFormat.of(pick_bands(PixelReader(self._av, first).read(first), bands, str(path)))
-            fps = float(stream.average_rate) if stream.average_rate else None
+            form = FrameFormat.of(pick_bands(PixelReader(self._av, first).read(first), self._bands, str(path)))
+            rate = Fraction(stream.average_rate) if stream.average_rate else None
             remarks = [f'{path}: {remark}' for remark in colour_remarks(first)]
+            remarks += _turn_remarks(path, first)
             length = stream.frames or None
-        super().__init__(str(path), form, length, fps, remarks)
+        super().__init__(str(path), form, length, rate and float(rate), remarks, [path], rate)
+
+    def count(self, stop: int | None = None) -> int:
+        """Number of frames that are decoded: what the file's head says may include frames that are never shown."""
+        with self._opened() as (container, stream):
+            return sum(1 for _ in self._decode(container, stream, stop))
 
     def _read(self, start: int, stop: int | None) -> Iterator[Frame]:
         with self._opened() as (container, stream):
@@ -100,6 +109,12 @@ class VideoFile(Video):
             stream.codec_context.thread_count = min(available_processes(), MOST_THREADS)
             stream.codec_context.options = {'err_detect': 'explode'}
             yield container, stream
+
+
+def _turn_remarks(path: Path, picture: Any) -> list[str]:
+    """What a user should know where players turn the pictures, as they do those of some cameras."""
+    turn = getattr(picture, 'rotation', 0)
+    return [f'{path}: players turn it by {turn} degrees; its frames are read as they are stored'] if turn else []
 
 
 def _least_frames(container: Any, stream: Any) -> int:
