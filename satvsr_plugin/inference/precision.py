@@ -37,8 +37,8 @@ def choose_dtype(name: str, device: torch.device, bit_depth: int) -> torch.dtype
 
     ``auto`` is float16 for 8-bit frames on GPUs that are good at it. Not bfloat16, although it cannot overflow: of
     values near 1 it tells steps of 1/256 apart, which is a grey level, float16 of 1/2048; and results that did
-    overflow are computed again. Frames of 16 bit keep their precision in float32 only, and CPUs without instructions for
-    half types take many times as long with them.
+    overflow are computed again. Frames of 16 bit keep their precision in float32 only, and CPUs that have no
+    instructions for half types take many times as long with them.
 
     Raises:
         OptionError: the name is not known.
