@@ -239,6 +239,19 @@ def test_no_still_is_shown_in_both_training_and_test_clips(tmp_path: Path, still
     assert not any('both' in path.name for path in tmp_path.iterdir())
 
 
+def test_stills_of_their_own_for_test_clips(tmp_path: Path, stills: Path) -> None:
+    own = tmp_path / 'own'
+    own.mkdir()
+    write_image(own / 'a.png', np.full((100, 100, 3), 200, np.uint8))
+    options = replace(SMALL, clips=1, test_clips=2, vehicles=(0, 0), aircraft=(0, 0))
+    simulate_dataset(tmp_path / 'out', options, stills, test_stills=own)
+    flat = [read_image(tmp_path / f'out/eval/GT/{clip}/000.png').std() for clip in ('000', '001')]
+    assert max(flat) < 4 < read_image(tmp_path / 'out/train/GT/000/000.png').std()  # what is left is noise
+    assert json.loads((tmp_path / 'out/simulation.json').read_text())['test_stills'] == str(own)
+    with pytest.raises(DataError, match='--test-stills without --stills'):
+        simulate_dataset(tmp_path / 'drawn', options, test_stills=own)
+
+
 def test_grey_and_16_bit_stills_are_taken_and_small_ones_named(tmp_path: Path) -> None:
     deep = textured(100)[..., :1].astype(np.uint16) * 257
     for name in ('a', 'b'):
@@ -292,7 +305,8 @@ def test_options_out_of_range_are_refused(change: dict, message: str) -> None:
         SimulationOptions(**change)
 
 
-@pytest.mark.parametrize(('count', 'message'), [(0, '0 pictures'), (1, '1 pictures'), (None, 'no such folder')])
+@pytest.mark.parametrize(('count', 'message'), [
+    (0, 'no pictures; stills end with'), (1, '1 picture; training'), (None, 'no such folder')])
 def test_too_few_stills_are_refused(tmp_path: Path, count: int | None, message: str) -> None:
     folder = tmp_path / 'stills'
     if count is not None:
