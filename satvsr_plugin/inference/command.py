@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from satvsr_plugin.data.windows import Padding
 
 DESCRIPTION = 'Super-resolve a satellite video of any size and length.'
 EXAMPLES = """examples:
@@ -17,7 +19,6 @@ EXAMPLES = """examples:
   torchrun --nproc_per_node=4 -m satvsr_plugin infer -i video.mp4 -o out.mp4   on four GPUs
 
 A run that was stopped goes on where it stopped when the same command is given again."""
-PADDINGS = ('center', 'replicate', 'reflection', 'reflection_circle', 'circle')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
              '(default: all)')
     add('--start', type=_natural, default=0, metavar='N', help='first frame, numbered from 0 (default: %(default)s)')
     add('--end', type=_natural, metavar='N', help='frame to stop before (default: the end)')
-    add('--padding', choices=PADDINGS, default='center',
+    add('--padding', choices=get_args(Padding), default='center',
         help='what stands for missing neighbours at both ends of the video (default: %(default)s)')
     speed = parser.add_argument_group('memory and speed')
     add = speed.add_argument
