@@ -30,22 +30,43 @@ BOOT_ID = _read_boot_id()  # changes whenever the system starts; None where it d
 
 
 @contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
+def written_beside(path: Path, durably: bool = False) -> Iterator[Path]:
     """A name beside ``path`` to write a file to; it takes ``path``'s place when the block ends well.
 
     Missing parent folders are made. On any error nothing of the new file stays, and a file that was there before is
     as it was.
 
+    Args:
+        path: the file.
+        durably: wait until all is on the disk, so that the file is whole also after a power cut.
+
     Raises:
-        OSError: the folder cannot be made, or the file not renamed.
+        OSError: the folder cannot be made, or the file not written or renamed.
     """
     partial = path.with_name(f'.{path.name}.partial-{os.getpid()}')
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
+        if durably:
+            sync(partial)
         os.replace(partial, path)
+        if durably:
+            sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk, not only on their way there.
+
+    Raises:
+        OSError: the disk refuses it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -12,10 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import satvsr_plugin
-from satvsr_plugin.errors import OptionError, SatVSRError, run_main
+from satvsr_plugin.errors import OptionError, SatVSRError, Stopped, run_main
 from satvsr_plugin.inference import command
 from satvsr_plugin.options import load_options
 from satvsr_plugin.plugins import load_plugins
+from satvsr_plugin.stopping import restore_stop_signals
 
 _EXAMPLES = """examples:
   basicsr train -opt options/train/MSDTGP/train_MSDTGP_x4_Jilin189.yml
@@ -54,7 +56,20 @@ def _train(args: argparse.Namespace) -> int:
     _prepare(args, is_train=True)
     from basicsr.train import train_pipeline
 
-    return _run_pipeline(train_pipeline)
+    from satvsr_plugin.toolbox.training import save_before_ending
+
+    try:
+        return _run_pipeline(train_pipeline)
+    except SatVSRError as error:
+        saved = save_before_ending(error)
+        raise type(error)(f'{error}\n{saved}' if saved else str(error)) from error
+    except Stopped:
+        raise
+    except Exception as error:
+        print(save_before_ending(error), file=sys.stderr)
+        raise
+    finally:
+        restore_stop_signals()
 
 
 def _test(args: argparse.Namespace) -> int:
@@ -67,15 +82,24 @@ def _test(args: argparse.Namespace) -> int:
 def _run_pipeline(pipeline: Callable[[str], None]) -> int:
     from satvsr_plugin.toolbox import end_processes
 
-    pipeline(os.getcwd())
+    try:
+        pipeline(os.getcwd())
+    except Stopped:
+        end_processes()
+        raise
     end_processes()
     return 0
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from satvsr_plugin import doctor
+    from satvsr_plugin import doctor, doctor_report
 
-    return doctor.run()
+    return doctor_report.run() if args.report else doctor.run()
+
+
+def _add_doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--report', action='store_true',
+                        help='print all that a bug report needs, ready to paste; without names of users and hosts')
 
 
 def _infer(args: argparse.Namespace) -> int:
@@ -126,7 +150,7 @@ COMMANDS = {
     'train': _Command(_train, 'train a network as an option file says', _add_toolbox_arguments),
     'test': _Command(_test, 'test a network as an option file says: scores and pictures', _add_toolbox_arguments),
     'infer': _Command(_infer, 'super-resolve a video of any size and length', command.add_arguments, command.EXAMPLES),
-    'doctor': _Command(_doctor, 'say what is installed and how to mend what is not in order'),
+    'doctor': _Command(_doctor, 'say what is installed and how to mend what is not in order', _add_doctor_arguments),
 }
 
 
@@ -136,13 +160,17 @@ def _prepare(args: argparse.Namespace, is_train: bool) -> None:
     load_plugins()
     _check_launcher(args.launcher)
     from satvsr_plugin.option_check import check_options  # imports the toolbox, which must have been found sound
+    from satvsr_plugin.toolbox import hand_over
 
     options = load_options(args.opt, args.force_yml)
+    if is_train and args.auto_resume:
+        _enter_folder_of_experiment(args, options)
     check_options(options, is_train=is_train, file=args.opt)
     if is_train:
         _check_experiment(args, options)
     # The toolbox reads the command line itself, and writes it into its copy of the option file.
     sys.argv = [f'basicsr {args.command}', *_toolbox_arguments(args)]
+    hand_over(options, args.opt, args.force_yml)
 
 
 def _require_registration(what: str) -> None:
@@ -156,18 +184,32 @@ def _check_launcher(launcher: str) -> None:
     if needed and needed not in os.environ:
         start = {'pytorch': 'torchrun --nproc_per_node=N -m satvsr_plugin', 'slurm': 'srun python -m satvsr_plugin'}
         raise OptionError(f'--launcher {launcher}: {needed} is not set; start the command with: {start[launcher]} ...')
+    if launcher == 'slurm' and not re.fullmatch(r'[\w.,\[\]-]*', os.environ.get('SLURM_NODELIST', '')):
+        raise OptionError('SLURM_NODELIST: is no list of nodes, and the toolbox would hand it to a shell')
     if launcher == 'none' and 'TORCHELASTIC_RUN_ID' in os.environ and os.environ.get('WORLD_SIZE', '1') != '1':
         raise OptionError('torchrun started several processes, which would all do the same; add --launcher pytorch')
 
 
+def _enter_folder_of_experiment(args: argparse.Namespace, options: dict[str, Any]) -> None:
+    """An experiment goes on where it began, when the option file is the one that it keeps: from any folder."""
+    folder = Path(args.opt).resolve().parent
+    if folder.parent.name != 'experiments' or folder.name != options.get('name'):
+        return
+    if folder.parents[1] != Path.cwd():
+        args.opt = str(folder / Path(args.opt).name)
+        print(f'Working in {folder.parents[1]}, where this experiment is.', flush=True)
+        os.chdir(folder.parents[1])
+
+
 def _check_experiment(args: argparse.Namespace, options: dict[str, Any]) -> None:
     """Training anew, the toolbox renames an earlier experiment of the same name, also files that it needs itself."""
-    from satvsr_plugin.toolbox import saved_states
+    from satvsr_plugin.weights.checkpoints import Checkpoints
 
     debug = 'debug_' if args.debug and not options['name'].startswith('debug') else ''
     folder = Path('experiments', debug + options['name'])
     path = options['path']
-    if path.get('resume_state') or (args.auto_resume and saved_states(folder / 'training_states')):
+    checkpoints = Checkpoints(folder / 'models', folder / 'training_states')
+    if path.get('resume_state') or (args.auto_resume and checkpoints.iterations()):
         return
     needed = [args.opt, *(value for key, value in path.items() if value and key.startswith('pretrain_network'))]
     inside = [name for name in needed if folder.resolve() in Path(name).expanduser().resolve().parents]

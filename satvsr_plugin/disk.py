@@ -27,12 +27,13 @@ def free_space(target: Path) -> int:
     return shutil.disk_usage(place).free
 
 
-def require_space(target: Path, needed: int) -> None:
+def require_space(target: Path, needed: int, advice: str = '') -> None:
     """Refuse work that the disk cannot hold.
 
     Args:
         target: the file or folder that will be written; need not exist.
         needed: bytes.
+        advice: what else can be done, a sentence.
 
     Raises:
         DataError: fewer bytes than that are free.
@@ -40,4 +41,4 @@ def require_space(target: Path, needed: int) -> None:
     free = free_space(target)
     if free < needed:
         raise DataError(f'{target}: {format_size(needed)} are needed, but only {format_size(free)} are free on its '
-                        'disk; make room or choose another place')
+                        f'disk; make room or choose another place{advice and ". "}{advice}')

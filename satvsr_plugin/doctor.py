@@ -86,17 +86,24 @@ def run(probe: Probe = run_probe) -> int:
         1 when training cannot work, else 0.
     """
     findings = examine(probe)
-    width = max(len(finding.topic) for finding in findings)
-    for finding in findings:
-        print(f'{finding.level:8} {finding.topic:{width}}  {finding.text}')
-        if finding.mend:
-            print(f'{"":8} {"":{width}}  to mend it: {finding.mend}')
+    print('\n'.join(lines_of(findings)))
     print()
     if any(finding.level == 'error' for finding in findings):
         print('Training cannot work here. Mend what is listed above from the top down, and run this again.')
         return 1
     print('Training works here.')
     return 0
+
+
+def lines_of(findings: list[Finding]) -> list[str]:
+    """The findings as lines to print, each problem with its mend in a line of its own."""
+    width = max(len(finding.topic) for finding in findings)
+    lines = []
+    for finding in findings:
+        lines.append(f'{finding.level:8} {finding.topic:{width}}  {finding.text}')
+        if finding.mend:
+            lines.append(f'{"":8} {"":{width}}  to mend it: {finding.mend}')
+    return lines
 
 
 def examine(probe: Probe = run_probe) -> list[Finding]:

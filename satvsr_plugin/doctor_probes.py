@@ -6,6 +6,7 @@ A binary that does not fit the torch beside it may end the process that loads it
     python satvsr_plugin/doctor_probes.py torch              prints what torch can do here, as JSON
     python satvsr_plugin/doctor_probes.py dcn mmcv cuda      modulated deformable convolution of a library on a device
     python satvsr_plugin/doctor_probes.py toolbox            BasicSR with this plugin registered
+    python satvsr_plugin/doctor_probes.py build torch        how torch or mmcv was built, for people
 
 Exit code 0: it works. Otherwise the last line on stderr says why not.
 """
@@ -96,13 +97,29 @@ def probe_toolbox() -> None:
 
     if satvsr_plugin.registration_error is not None:
         raise satvsr_plugin.registration_error
-    import basicsr.test  # noqa: F401
+    import basicsr.test
     import basicsr.train  # noqa: F401
+
+
+def probe_build(library: str) -> None:
+    """Print how torch was built and how it works in parallel, or how mmcv's operators were compiled."""
+    import torch
+
+    if library == 'mmcv':
+        from mmcv.ops import get_compiler_version, get_compiling_cuda_version
+
+        print(f'compiled by {get_compiler_version()}, CUDA {get_compiling_cuda_version()}')
+        return
+    print(f'CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}')
+    flags = 'Build settings'  # a line of thousands of characters
+    print('\n'.join(line.strip() for line in torch.__config__.show().strip().splitlines() if flags not in line))
+    print(torch.__config__.parallel_info().strip())
 
 
 if __name__ == '__main__':
     # Run by its path, Python would find our modules (data, options, ...) before those of others.
     sys.path[0:1] = []
     sys.path.append(str(Path(__file__).resolve().parents[1]))
-    PROBES: dict[str, Any] = {'torch': probe_torch, 'dcn': probe_dcn, 'toolbox': probe_toolbox}
+    PROBES: dict[str, Any] = {'torch': probe_torch, 'dcn': probe_dcn, 'toolbox': probe_toolbox,
+                              'build': probe_build}
     PROBES[sys.argv[1]](*sys.argv[2:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -27,6 +28,19 @@ class TrainingError(SatVSRError):
     """Training cannot go on, e.g. because the loss is not a number."""
 
 
+class Stopped(Exception):
+    """A signal asked for the end, and all is in order; shown as it is.
+
+    Args:
+        message: what was saved, and how to go on.
+        code: the exit code.
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def require(owner: str, rules: dict[str, bool]) -> None:
     """Check the arguments of a network.
 
@@ -47,13 +61,18 @@ def run_main(main: Callable[[], int | None]) -> None:
 
     Exit codes: 0 done, 1 the thing asked about is not in order (returned by ``main``), 2 wrong input or
     options (a ``SatVSRError``, or what the system refuses, printed to stderr as one message), 130 interrupted by the
-    user, 141 nobody reads the output any more.
+    user (143: by a scheduler), 141 nobody reads the output any more.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors='backslashreplace')  # names of files need not be text
     try:
         code = main()
     except SatVSRError as error:
         print(f'error: {error}', file=sys.stderr)
         code = 2
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        code = stop.code
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         code = 130

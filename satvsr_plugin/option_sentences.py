@@ -89,13 +89,14 @@ def _model_of_call(function: Callable[..., Any], filled: Collection[str]) -> typ
         hints = get_type_hints(function.__init__ if inspect.isclass(function) else function)
     except (NameError, AttributeError, TypeError):  # names that exist for type checkers only
         hints = {}
-    fields = {
+    fields: dict[str, Any] = {
         item.name: (hints.get(item.name, Any), ... if item.default is item.empty else item.default)
         for item in parameters
         if item.kind in (item.POSITIONAL_OR_KEYWORD, item.KEYWORD_ONLY) and item.name not in filled
     }
-    extra = 'allow' if any(item.kind is item.VAR_KEYWORD for item in parameters) else 'forbid'
-    config = ConfigDict(strict=True, extra=extra, arbitrary_types_allowed=True, protected_namespaces=())
+    takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters)
+    config = ConfigDict(strict=True, extra='allow' if takes_any else 'forbid', arbitrary_types_allowed=True,
+                        protected_namespaces=())
     return create_model(function.__name__, __config__=config, **fields)
 
 
@@ -171,7 +172,8 @@ def _known_options(model: type[BaseModel], place: _Place) -> list[str]:
     for part in place:
         field = model.model_fields.get(str(part))
         branches = getattr(field.annotation, '__args__', (field.annotation,)) if field else ()
-        model = next((kind for kind in branches if inspect.isclass(kind) and issubclass(kind, BaseModel)), None)
-        if model is None:
+        inner = next((kind for kind in branches if inspect.isclass(kind) and issubclass(kind, BaseModel)), None)
+        if inner is None:
             return []
+        model = inner
     return list(model.model_fields)

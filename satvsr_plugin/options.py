@@ -1,8 +1,8 @@
 """Reading option files safely: plain YAML only, and ``--force_yml`` overrides without ``eval``.
 
 BasicSR 1.4.2 reads YAML with a loader that builds any Python object a tag asks for, and evaluates overrides as
-code. :mod:`satvsr_plugin.toolbox` gives the toolbox the loader below; what ``load_options`` lets through is
-harmless in the toolbox's own evaluation too. This module imports nothing of the toolbox, which it has to precede.
+code. :mod:`satvsr_plugin.toolbox` makes it read option files by ``load_options`` instead. This module imports nothing
+of the toolbox, which it has to precede.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from yaml.constructor import ConstructorError
@@ -21,17 +21,20 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from satvsr_plugin.errors import OptionError
 
 _YAML_TAG = 'tag:yaml.org,2002:'
+LONGEST_SHOWN = 60  # letters of a wrong value
+LONGEST_FILE = 200_000  # bytes; the numbers of a longer one could take minutes to read
+MOST_VALUES = 100_000  # an alias counts as all that it stands for, since printing writes that out
 
 
 class SafeOptionLoader(yaml.SafeLoader):
     """YAML as option files need it.
 
-    Refuses tags that build Python objects and keys given twice; ``1e-4`` is a number (YAML 1.1 wants ``1.0e-4``),
-    ``2024-05-01`` stays text. Works with ``yaml.load``; raises ``yaml.YAMLError`` with the line. The C loader is
-    not used: it crashes the interpreter on deep nesting, and option files are small.
+    Refuses tags that build Python objects, keys given twice, and aliases that make a small file endless; ``1e-4`` is a
+    number (YAML 1.1 wants ``1.0e-4``), ``2024-05-01`` stays text. Works with ``yaml.load``; raises ``yaml.YAMLError``
+    with the line. The C loader is not used: it crashes the interpreter on deep nesting, and option files are small.
     """
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers: ClassVar[dict[str, list[Any]]] = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != f'{_YAML_TAG}timestamp']
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -39,13 +42,16 @@ class SafeOptionLoader(yaml.SafeLoader):
     def get_single_node(self) -> Node | None:
         node = super().get_single_node()
         _refuse_double_keys(node)
+        if node is not None and _count_values(node, {}) > MOST_VALUES:
+            raise ConstructorError(None, None, f'holds more than {MOST_VALUES:,} values', node.start_mark)
         return node
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep=True)  # deep: a section that holds itself is refused
+            value = super().construct_object(node, deep=True)  # deep: a section that holds itself is refused
+            return _printable(value)
         except (ValueError, LookupError, AttributeError) as error:  # e.g. `!!int five`
-            problem = f'{node.value!r} does not fit its tag {_short(node.tag)}'
+            problem = f'{str(node.value)[:LONGEST_SHOWN]!r} does not fit its tag {_short(node.tag)}'
             raise ConstructorError(None, None, problem, node.start_mark) from error
 
     def refuse_tag(self, node: Node) -> None:
@@ -92,8 +98,11 @@ def unknown_name(name: Any, known: Sequence[str]) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_bytes().decode('utf-8')
-        options = yaml.load(text, Loader=SafeOptionLoader)
+        with path.open('rb') as file:
+            content = file.read(LONGEST_FILE + 1)
+        if len(content) > LONGEST_FILE:
+            raise OptionError(f'{path}: is longer than {LONGEST_FILE:,} bytes, so that it is no option file')
+        options = yaml.load(content.decode('utf-8'), Loader=SafeOptionLoader)  # noqa: S506  (a safe loader)
     except OSError as error:
         raise OptionError(f'{path}: cannot read the option file: {error.strerror}') from error
     except UnicodeDecodeError as error:
@@ -131,6 +140,17 @@ def _refuse_double_keys(root: Node | None) -> None:
                 first[key.value] = key
 
 
+def _count_values(node: Node, counts: dict[int, int]) -> int:
+    """How many values there are once every alias is written out; ``counts`` holds those of nodes met before."""
+    if id(node) not in counts:
+        counts[id(node)] = 1  # for a node that holds itself, which is refused when it is built
+        if isinstance(node, MappingNode):
+            counts[id(node)] += sum(_count_values(part, counts) for pair in node.value for part in pair)
+        elif isinstance(node, SequenceNode):
+            counts[id(node)] += sum(_count_values(item, counts) for item in node.value)
+    return counts[id(node)]
+
+
 def _apply_override(options: dict[str, Any], entry: str, path: str | Path) -> None:
     """Set one value in place, as the toolbox does: all sections on the way must exist."""
     keys, value = _parse_override(entry)
@@ -151,13 +171,13 @@ def _parse_override(entry: str) -> tuple[list[str], Any]:
         raise OptionError(f'--force_yml {entry}: must be like train:total_iter=1000, with one "="; '
                           'change the option file for a value that holds a "="')
     path = keys.strip().split(':')
-    # The toolbox pastes the keys into code that it executes: nothing but word characters may get there.
+    # A toolbox without our mends pastes the keys into code that it executes: only word characters may get there.
     wrong = [key for key in path if not re.fullmatch(r'\w+', key)]
     if wrong:
         raise OptionError(f'--force_yml {entry}: {wrong[0]!r} is not the name of an option '
                           '(letters, digits and _; sections are separated by ":")')
     try:
-        return path, _parse_value(values[0].strip())
+        return path, _printable(_parse_value(values[0].strip()))
     except (ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise OptionError(f'--force_yml {entry}: cannot read the value; lists hold plain values: [1, 2.5, "text"], '
                           'numbers with an exponent are written !!float1e-4') from error
@@ -177,6 +197,12 @@ def _parse_value(text: str) -> Any:
     if text.startswith('['):
         return ast.literal_eval(text)
     return text
+
+
+def _printable(value: Any) -> Any:
+    """The value; raises ValueError for numbers of more digits than Python prints, which no message could name."""
+    repr(value)
+    return value
 
 
 def _short(tag: str) -> str:

@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ def _number_of_processes(text: str) -> int:
 
 
 def ordered_map(function: Callable[[Item], Result], items: Iterable[Item],
-                processes: int) -> Iterator[tuple[Item, Result | DataError]]:
+                processes: int) -> Generator[tuple[Item, Result | DataError], None, None]:
     """Apply a function to items in several processes; at most ``AHEAD * processes`` results wait in memory.
 
     Processes rather than threads: a decoder that crashes on a hostile file takes a worker with it, not the run.
@@ -129,5 +129,7 @@ def _start_worker() -> None:
 
 
 def _end_with_parent() -> None:
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this runs in workers only
+    wait([parent.sentinel])
     os._exit(1)

@@ -7,13 +7,16 @@ frames, how they were scored, and the score of every frame, so that unlike tests
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.errors import DataError
+from satvsr_plugin.paths import leads_out
 
 PREFIX = 'test_'
 
@@ -53,7 +56,9 @@ class ClipRecord(_Part):
 
     @model_validator(mode='after')
     def _complete(self) -> ClipRecord:
-        columns = [self.lq_crc32, *([self.gt_crc32] if self.gt_crc32 else []), *self.scores.values()]
+        columns: list[Sequence[float]] = [self.lq_crc32, *self.scores.values()]
+        if self.gt_crc32:
+            columns.append(self.gt_crc32)
         if any(len(column) != len(self.frames) for column in columns):
             raise ValueError('its columns differ in length')
         return self
@@ -83,6 +88,17 @@ class TestRecord(_Part):
     finished: str = Field(description='date and time, ISO 8601')
     device: str = Field(description='what the network ran on')
     versions: dict[str, str] = Field(description='package: version')
+
+    @model_validator(mode='after')
+    def _names_its_own_pictures(self) -> TestRecord:
+        """Results may be anybody's, and the pictures that they name go into a page that is passed on."""
+        used = set() if self.pictures is None else {part[1:] for part in Formatter().parse(self.pictures)}
+        if not used <= {('clip', '', None), ('frame', '', None), (None, None, None)}:
+            raise ValueError('its pattern of pictures has more than {clip} and {frame}')
+        names = [f'{clip}/{frame}' for clip, found in self.clips.items() for frame in found.frames]
+        if any(map(leads_out, [self.pictures or '', *names])):
+            raise ValueError('it names pictures out of its folder')
+        return self
 
     def average(self, metric: str) -> float:
         """Mean over clips of the clips' means: every clip counts the same."""
@@ -131,5 +147,5 @@ def read_record(path: Path) -> TestRecord:
         first = error.errors()[0]
         where = '.'.join(map(str, first['loc'])) or 'the file'
         raise DataError(f'{path}: is no test record of this version ({where}: {first["msg"]}); test again') from error
-    except ValueError as error:  # not UTF-8, or not JSON
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not JSON
         raise DataError(f'{path}: is damaged ({error}); test again') from error

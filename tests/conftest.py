@@ -18,7 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Small tensors are slower on many threads, and test machines are shared, with other test files where these run at once.
 AT_ONCE = 'PYTEST_XDIST_WORKER' in os.environ
-torch.set_num_threads(1 if AT_ONCE else min(2, os.cpu_count() or 1))
+torch.set_num_threads(1 if AT_ONCE else min(2, torch.get_num_threads()))  # or what OMP_NUM_THREADS says
 if AT_ONCE:
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # of the programs that tests start
 

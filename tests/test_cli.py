@@ -103,6 +103,15 @@ def test_torchrun_without_launcher(options: Path, pipeline: list[Any], monkeypat
     assert not pipeline
 
 
+def test_slurm_s_list_of_nodes_reaches_no_shell(options: Path, pipeline: list[Any], monkeypatch: pytest.MonkeyPatch,
+                                                capsys) -> None:
+    monkeypatch.setenv('SLURM_PROCID', '0')
+    for nodes, code in (('node[01-04],gpu-7.lan', 0), ('a; touch b', 2), ('$(touch b)', 2)):
+        monkeypatch.setenv('SLURM_NODELIST', nodes)
+        assert run('test', '-opt', options, '--launcher', 'slurm') == code
+    assert 'SLURM_NODELIST: is no list of nodes' in capsys.readouterr().err
+
+
 def test_without_a_working_toolbox(options: Path, pipeline: list[Any], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(satvsr_plugin, 'registration_error', ImportError('no module named torch'))
     assert run('test', '-opt', options) == 2

@@ -307,6 +307,25 @@ def test_broken_data_is_found(check, data: Path, tmp_path_factory: pytest.TempPa
     assert text.startswith('options.yml: datasets.train: ') and '001' in text and '002' in text
 
 
+def test_too_little_shared_memory(check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By pages: a training batch takes one for LR and two for GT, a test window one and three."""
+    import satvsr_plugin.option_check.shared_memory as module
+
+    edits = {'datasets.train.num_worker_per_gpu': 1, 'datasets.train.batch_size_per_gpu': 2}
+    monkeypatch.setattr(module, 'free_shared_memory', lambda: 5 * 4 * 4096)  # of 2 processes for test windows
+    assert check(edits) == []
+    monkeypatch.setattr(module, 'free_shared_memory', lambda: 3 * 3 * 4096 - 1)
+    line, = check({**edits, 'datasets.val_real.num_worker_per_gpu': 0})
+    assert line == ('options.yml: datasets.train.num_worker_per_gpu: with 1 loader process, batches take up to 36.9 kB '
+                    'of shared memory, but /dev/shm has 36.9 kB free; set it to 0 (or lower it, or batch_size_per_gpu '
+                    'or gt_size), or give more memory: docker run --shm-size=SIZE or --ipc=host')
+    line, = check({})
+    assert line.startswith('options.yml: datasets.val_real.num_worker_per_gpu: with 2 loader processes, batches take '
+                           'up to 81.9 kB')
+    monkeypatch.setattr(module, 'free_shared_memory', lambda: None)
+    assert check(edits) == []
+
+
 @pytest.mark.skipif(not NO_GPU, reason='needs a machine without a GPU')
 def test_missing_gpu(check) -> None:
     assert check({'num_gpu': 1}) == ['options.yml: num_gpu: is 1, but PyTorch sees no GPU; use auto, or 0 for the CPU']

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from basicsr.utils.registry import DATASET_REGISTRY
 
 from satvsr_plugin.data.image_io import write_image
+from satvsr_plugin.data.jilin189_options import Jilin189RecurrentOptions
 from satvsr_plugin.errors import OptionError
 from satvsr_plugin.option_check import check_options
 
@@ -61,6 +64,23 @@ def problems(clips: Path, network: str, dataset: str = CENTRE_GT, num_frame: int
     ('SOFVSR', {'dataset': ALL_GT, 'aux_opt': {'type': 'FlowLoss'}})])
 def test_what_fits_is_not_complained_about(clips, network, fitting):
     assert problems(clips, network, **fitting) == []
+
+
+def test_a_data_set_of_others_need_not_say_which_gt_it_gives(clips, monkeypatch):
+    class Theirs:
+        options_type = Jilin189RecurrentOptions
+
+        def __init__(self, opt: dict[str, Any]) -> None:
+            self.options = self.options_type.model_validate(opt)
+
+        def __len__(self) -> int:
+            return 7
+
+        def __getitem__(self, index: int) -> dict[str, Any]:
+            return {'lq': torch.zeros(3, 3, 16, 16), 'gt': torch.zeros(3, 3, 64, 64)}
+
+    monkeypatch.setitem(DATASET_REGISTRY._obj_map, 'Theirs', Theirs)
+    assert problems(clips, 'BasicVSR', 'Theirs') == []
 
 
 @pytest.mark.parametrize('network, changes, expected', [

@@ -175,6 +175,7 @@ def test_pins_are_the_same_everywhere() -> None:
     pins = {name.lower(): version for name, version in re.findall(r'^([A-Z]+)=(\d[\d.]+)', script, re.MULTILINE)}
     assert pins == {name: version for name, version in doctor.TESTED.items() if version}
     assert f"MMCV = '{pins['mmcv']}'" in (PROJECT / 'scripts' / 'install_mmcv.py').read_text()
-    bounds = [Requirement(text) for text in re.findall(r"^    '([a-z].*)',$", (PROJECT / 'setup.py').read_text(), re.M)]
+    setup = (PROJECT / 'setup.py').read_text()
+    bounds = [Requirement(text) for text in re.findall(r"^    '([a-z].*)',$", setup, re.MULTILINE)]
     allowed = {bound.name: bound.specifier for bound in bounds}
     assert all(allowed[name].contains(version) for name, version in pins.items())

@@ -7,4 +7,4 @@ from satvsr_plugin.archs.rbpn_arch import RBPN
 from satvsr_plugin.archs.sofvsr_arch import SOFVSR
 from satvsr_plugin.archs.tdan_arch import TDAN
 
-__all__ = ['Bicubic', 'LinearFilter', 'MSDTGP', 'RBPN', 'SOFVSR', 'TDAN']
+__all__ = ['MSDTGP', 'RBPN', 'SOFVSR', 'TDAN', 'Bicubic', 'LinearFilter']

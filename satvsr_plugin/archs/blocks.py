@@ -121,7 +121,7 @@ class BackProjection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Args: x (b, in_ch, h, w). Returns: (b, num_feat, s*h, s*w)."""
         lr = self.feat1(x)
-        hr = [self.up1(lr)]
+        hr = [self.get_submodule('up1')(lr)]
         for stage in range(1, self.num_stage):
             lr = self.get_submodule(f'down{stage}')(hr[0])
             hr.insert(0, self.get_submodule(f'up{stage + 1}')(lr))  # latest first, as the checkpoint expects
@@ -133,4 +133,5 @@ def he_initialise(net: nn.Module) -> None:
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             nn.init.kaiming_normal_(module.weight)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

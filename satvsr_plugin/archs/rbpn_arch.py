@@ -141,7 +141,7 @@ class RBPN(nn.Module):
         if self.flow == 'precomputed':
             raise OptionError('RBPN: flow: precomputed, but the data have no flow; make it with '
                               'scripts/estimate_flow.py and give flow_root in every data set, or set flow: dis')
-        estimate = self.spynet if self.flow == 'spynet' else ESTIMATORS[self.flow]
+        estimate = ESTIMATORS[self.flow] if self.spynet is None else self.spynet
         return estimate(centre, neighbours)
 
     @staticmethod

@@ -112,7 +112,8 @@ class TDAN(nn.Module):
             for parameter in self.offset_parameters():
                 nn.init.zeros_(parameter)
         if self.upsample:
-            nn.init.zeros_(self.up[-1].weight)
+            for parameter in self.up[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def offset_parameters(self) -> list[nn.Parameter]:
         """The parameters that predict deformable offsets, for a learning rate of their own."""

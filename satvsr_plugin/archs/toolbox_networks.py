@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
@@ -23,11 +24,11 @@ def is_known(network: type[nn.Module]) -> bool:
     return network.__module__.startswith('satvsr_plugin.') or network.__name__ in _TOOLBOX
 
 
-def _duf(net: nn.Module) -> InputSpec:
+def _duf(net: Any) -> InputSpec:
     return InputSpec(net.scale, num_frame=7, bands=3)
 
 
-def _edvr(net: nn.Module) -> InputSpec:
+def _edvr(net: Any) -> InputSpec:
     fusion = net.fusion.feat_fusion if net.with_tsa else net.fusion  # of the features of all frames, side by side
     num_frame = fusion.in_channels // fusion.out_channels
     if net.hr_in:
@@ -36,27 +37,27 @@ def _edvr(net: nn.Module) -> InputSpec:
                      multiple=4)
 
 
-def _basicvsr(net: nn.Module) -> InputSpec:
+def _basicvsr(net: Any) -> InputSpec:
     return InputSpec(4, sees='clip', num_frame=2, bands=3)  # flow needs a pair
 
 
-def _iconvsr(net: nn.Module) -> InputSpec:
+def _iconvsr(net: Any) -> InputSpec:
     return InputSpec(4, sees='clip', num_frame=2 * net.temporal_padding + 1, bands=3)  # its mirror reaches that far
 
 
-def _basicvsr_plus_plus(net: nn.Module) -> InputSpec:
+def _basicvsr_plus_plus(net: Any) -> InputSpec:
     # it refuses to estimate flow below 64 pixels, which are a quarter of its input's where that is not LR
     if net.is_low_res_input:
         return InputSpec(4, sees='clip', num_frame=2, bands=3, smallest=64)
     return InputSpec(1, sees='clip', num_frame=2, bands=3, smallest=256, multiple=4)
 
 
-def _rrdbnet(net: nn.Module) -> InputSpec:
+def _rrdbnet(net: Any) -> InputSpec:
     multiple = {2: 2, 1: 4}.get(net.scale, 1)  # it puts so many rows and columns side by side as bands
     return InputSpec(net.scale, sees='frame', bands=net.conv_first.in_channels // multiple**2, multiple=multiple)
 
 
-_TOOLBOX: dict[str, Callable[[nn.Module], InputSpec]] = {
+_TOOLBOX: dict[str, Callable[[Any], InputSpec]] = {
     'DUF': _duf,
     'EDVR': _edvr,
     'BasicVSR': _basicvsr,

@@ -19,10 +19,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from satvsr_plugin.benchmarks.measuring import Table, calls_a_second, in_turns
-from satvsr_plugin.data import Jilin189Dataset
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.degradation import downsample
 from satvsr_plugin.data.image_io import read_image
+from satvsr_plugin.data.jilin189_dataset import Jilin189Dataset
 from satvsr_plugin.data.lmdb_writer import write_lmdb
 from satvsr_plugin.ops.resize import cubic_kernel
 
@@ -59,8 +59,7 @@ def lmdb_rates(gt: ClipFolder, work: Path, rounds: int) -> Table:
 def _copy(gt: ClipFolder, names: list[str], target: Path) -> None:
     target.mkdir()
     with open(target / 'copy', 'wb') as file:
-        for name in names:
-            file.write((gt.root / name).read_bytes())
+        file.writelines((gt.root / name).read_bytes() for name in names)
         os.fsync(file.fileno())
 
 
@@ -84,7 +83,7 @@ class PlainReader(Dataset):
         size = GT_SIZE // SCALE
         left, top = (int(torch.randint(length - size + 1, ())) for length in lq[0].size)
         box = (left, top, left + size, top + size)
-        large_box = tuple(SCALE * edge for edge in box)
+        large_box = (SCALE * left, SCALE * top, SCALE * (left + size), SCALE * (top + size))
         return {'lq': torch.stack([self._to_tensor(image.crop(box)) for image in lq]),
                 'gt': self._to_tensor(gt.crop(large_box)), 'bicubic': self._to_tensor(bicubic.crop(large_box))}
 
@@ -104,7 +103,10 @@ def make_storages(root: Path, work: Path) -> dict[str, Path]:
     return {encoding: work / encoding for encoding in ('png', 'raw')}
 
 
-def _data_sets(root: Path, storages: dict[str, Path]) -> dict[str, Dataset]:
+_DataSet = PlainReader | Jilin189Dataset
+
+
+def _data_sets(root: Path, storages: dict[str, Path]) -> dict[str, _DataSet]:
     def train_set(folder: Path, backend: str) -> Jilin189Dataset:
         return Jilin189Dataset({
             'name': 'benchmark', 'type': 'Jilin189Dataset', 'phase': 'train', 'scale': SCALE, 'num_frame': NUM_FRAME,
@@ -118,7 +120,7 @@ def _data_sets(root: Path, storages: dict[str, Path]) -> dict[str, Dataset]:
 
 def sample_rates(root: Path, storages: dict[str, Path], rounds: int, seconds: float) -> Table:
     """Training samples of five 32x32 LR crops and one 128x128 GT crop, augmented, as tensors; on one core."""
-    def measured(data: Dataset) -> Callable[[], float]:
+    def measured(data: _DataSet) -> Callable[[], float]:
         order = torch.randperm(len(data)).tolist()
         return lambda: calls_a_second(lambda call: data[order[call % len(order)]], seconds)
 
@@ -145,7 +147,7 @@ def _on_one_core() -> Iterator[None]:
 
 def loader_rates(root: Path, storages: dict[str, Path], rounds: int, seconds: float) -> list[Table]:
     """The same samples through a ``DataLoader`` in batches of 16, with 0, 2 and 4 workers."""
-    def measured(data: Dataset, workers: int) -> Callable[[], float]:
+    def measured(data: _DataSet, workers: int) -> Callable[[], float]:
         return lambda: _loader_rate(data, workers, seconds)
 
     tables = []
@@ -156,7 +158,7 @@ def loader_rates(root: Path, storages: dict[str, Path], rounds: int, seconds: fl
     return tables
 
 
-def _loader_rate(data: Dataset, workers: int, seconds: float, batch: int = 16) -> float:
+def _loader_rate(data: _DataSet, workers: int, seconds: float, batch: int = 16) -> float:
     """Samples a second; the time in which the workers start is not counted."""
     sampler = RandomSampler(data, replacement=True, num_samples=10**7)
     batches = iter(DataLoader(data, batch, sampler=sampler, num_workers=workers))
@@ -194,7 +196,7 @@ def downsample_plainly(gt: np.ndarray, scale: int) -> np.ndarray:
     height, width = gt.shape[:2]
     reach = 2 * scale
     offsets = range(-reach, reach + scale)  # of GT pixels from the first one that an LR pixel covers
-    weights = [float(cubic_kernel(np.float64((offset - (scale - 1) / 2) / scale))) / scale for offset in offsets]
+    weights = [float(cubic_kernel(np.array((offset - (scale - 1) / 2) / scale))) / scale for offset in offsets]
     padded = np.pad(gt.astype(np.float64), ((reach, reach + scale), (reach, reach + scale), (0, 0)), mode='edge')
     total = np.zeros((height // scale, width // scale, gt.shape[2]))
     for down, weight_down in zip(offsets, weights, strict=True):

@@ -98,7 +98,7 @@ def measure(task: Mapping[str, Any], timeout: float = TIMEOUT) -> dict[str, Any]
         Fields of :class:`Cost`, as many as could be measured, and a ``note`` where it were not all.
     """
     command = [sys.executable, '-m', 'satvsr_plugin.comparison.cost_worker']
-    environment = {**os.environ, 'SATVSR_REGISTER': '1'}
+    environment = {**os.environ, 'SATVSR_REGISTER': '1', 'PYTHONSAFEPATH': '1'}  # no modules of the current folder
     try:
         done = subprocess.run(command, input=json.dumps(task), capture_output=True, text=True, timeout=timeout,
                               env=environment)
@@ -131,7 +131,7 @@ def _last(stderr: str) -> str:
 
 
 def _to_cost(found: Mapping[str, Any], task: Mapping[str, Any], here: Mapping[str, str]) -> Cost:
-    values = {field.name: found.get(field.name) for field in dataclasses.fields(Cost)}
+    values: dict[str, Any] = {field.name: found.get(field.name) for field in dataclasses.fields(Cost)}
     return Cost(**{**values, 'lq_size': (task['height'], task['width']), 'machine': describe_machine(here)})
 
 
@@ -157,7 +157,7 @@ def _entries(folder: Path) -> list[dict[str, Any]]:
     """What was measured before; a damaged file counts as none."""
     try:
         entries = json.loads((folder / CACHE).read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     wanted = {'task', 'machine', 'found'}
     return [entry for entry in entries if isinstance(entry, dict) and entry.keys() == wanted] \

@@ -58,7 +58,7 @@ def _styled(cell: Cell, published: bool) -> str:
     text = escape(cell.text)
     if published:
         return _grey(text, bool(text))
-    return {1: rf'\textbf{{{text}}}', 2: rf'\underline{{{text}}}'}.get(cell.rank, text)
+    return {None: text, 1: rf'\textbf{{{text}}}', 2: rf'\underline{{{text}}}'}[cell.rank]
 
 
 def _grey(text: str, grey: bool) -> str:

@@ -36,10 +36,11 @@ def _differences(base: TestRecord, record: TestRecord) -> Iterator[_Difference]:
     if base.scale != record.scale:
         yield 'scale', base.scale, record.scale
     yield from _metric_differences(base.metrics, record.metrics)
-    missing = [[clip for clip in one.clips if clip not in other.clips]
-               for one, other in ((base, record), (record, base))]
-    if any(missing):
-        yield 'clips', *(f'alone has {_some(clips)}' if clips else 'none besides' for clips in missing)
+    alone = [[clip for clip in one.clips if clip not in other.clips]
+             for one, other in ((base, record), (record, base))]
+    if any(alone):
+        ours, theirs = (f'alone has {_some(clips)}' if clips else 'none besides' for clips in alone)
+        yield 'clips', ours, theirs
     common = {clip: (base.clips[clip], record.clips[clip]) for clip in base.clips if clip in record.clips}
     yield from _format_differences(common)
     yield from _frame_differences(common)
@@ -51,24 +52,28 @@ def _differences(base: TestRecord, record: TestRecord) -> Iterator[_Difference]:
 def _metric_differences(ours: Mapping[str, Mapping], theirs: Mapping[str, Mapping]) -> Iterator[_Difference]:
     for name in dict.fromkeys([*ours, *theirs]):
         if name not in ours or name not in theirs:
-            yield f'metric {name}', *('has it' if name in found else 'lacks it' for found in (ours, theirs))
+            yield f'metric {name}', _has(name in ours), _has(name in theirs)
             continue
         for key in dict.fromkeys([*ours[name], *theirs[name]]):
             if key == 'better':  # says nothing about the values
                 continue
-            pair = [found[name].get(key, 'not given') for found in (ours, theirs)]
-            if pair[0] != pair[1]:
-                yield f'metric {name}, {key}', *pair
+            our, their = (found[name].get(key, 'not given') for found in (ours, theirs))
+            if our != their:
+                yield f'metric {name}, {key}', our, their
+
+
+def _has(is_there: bool) -> str:
+    return 'has it' if is_there else 'lacks it'
 
 
 _Pairs = Mapping[str, tuple[ClipRecord, ClipRecord]]
 
 
 def _format_differences(clips: _Pairs) -> Iterator[_Difference]:
-    unlike = {clip: formats for clip, pair in clips.items() if len(set(formats := [_format(one) for one in pair])) > 1}
+    formats = {clip: (_format(ours), _format(theirs)) for clip, (ours, theirs) in clips.items()}
+    unlike = [clip for clip, (our, their) in formats.items() if our != their]
     if unlike:
-        clip, formats = next(iter(unlike.items()))
-        yield f'results of clip {clip}{_and_more(len(unlike), "clip")}', *formats
+        yield f'results of clip {unlike[0]}{_and_more(len(unlike), "clip")}', *formats[unlike[0]]
 
 
 def _format(clip: ClipRecord) -> str:
@@ -80,9 +85,9 @@ def _frame_differences(clips: _Pairs) -> Iterator[_Difference]:
     if not unlike:
         return
     clip, (ours, theirs) = next(iter(unlike.items()))
-    yield (f'frames of clip {clip}{_and_more(len(unlike), "clip")}',
-           *(f'{len(one.frames)}, {alone or "in another order"}' for one, alone in
-             ((ours, _alone(ours, theirs)), (theirs, _alone(theirs, ours)))))
+    our, their = (f'{len(one.frames)}, {_alone(one, other) or "in another order"}'
+                  for one, other in ((ours, theirs), (theirs, ours)))
+    yield f'frames of clip {clip}{_and_more(len(unlike), "clip")}', our, their
 
 
 def _alone(one: ClipRecord, other: ClipRecord) -> str:

@@ -8,7 +8,6 @@ from statistics import fmean
 
 import numpy as np
 import torch
-from torch import nn
 
 from satvsr_plugin.archs import Bicubic, LinearFilter
 from satvsr_plugin.archs.interface import run_network
@@ -153,14 +152,14 @@ def _stripes(rows: int, height: int) -> Iterator[slice]:
 
 
 @torch.no_grad()
-def _scores(pairs: ClipPairs, chosen: dict[str, list[int]], nets: Sequence[nn.Module]) -> list[float]:
+def _scores(pairs: ClipPairs, chosen: dict[str, list[int]], nets: Sequence[Bicubic | LinearFilter]) -> list[float]:
     """PSNR of every network, see :class:`LinearFit`."""
     clips = [[fmean(_psnr(net, pairs, clip, index) for index in indices) for net in nets]
              for clip, indices in chosen.items()]
     return [fmean(values) for values in zip(*clips, strict=True)]
 
 
-def _psnr(net: nn.Module, pairs: ClipPairs, clip: str, index: int) -> float:
+def _psnr(net: Bicubic | LinearFilter, pairs: ClipPairs, clip: str, index: int) -> float:
     lq, gt = pairs.read_lq(clip, index), pairs.read_gt(clip, index)
     result = run_network(net, net.input_spec, to_tensor(lq.transpose(2, 0, 1))[None, None])
     color = 'y' if gt.shape[2] in (1, 3) else 'rgb'

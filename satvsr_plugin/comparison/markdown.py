@@ -50,7 +50,7 @@ def _scores(row: Row, table: Table) -> list[str]:
 def _styled(cell: Cell, published: bool) -> str:
     if published and cell.text:
         return f'*{cell.text}*'
-    return {1: f'**{cell.text}**', 2: f'<u>{cell.text}</u>'}.get(cell.rank, cell.text)
+    return {None: cell.text, 1: f'**{cell.text}**', 2: f'<u>{cell.text}</u>'}[cell.rank]
 
 
 def _difference_table(found: Significance) -> str:

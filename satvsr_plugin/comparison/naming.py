@@ -54,8 +54,8 @@ def short_name(record: TestRecord) -> str:
     """``MSDTGP``, ``EDVR-L``, ``DUF-52L``, ...; the experiment's name for a network that has none here."""
     network = network_arguments(record.network)
     if network['type'] == 'EDVR':
-        size = (network.get('num_feat'), network.get('num_reconstruct_block'))
-        return {(128, 40): 'EDVR-L', (64, 10): 'EDVR-M'}.get(size, f'EDVR-{size[0]}-{size[1]}')
+        size = f'{network.get("num_feat")}-{network.get("num_reconstruct_block")}'
+        return {'128-40': 'EDVR-L', '64-10': 'EDVR-M'}.get(size, f'EDVR-{size}')
     if network['type'] == 'DUF':
         return f'DUF-{network.get("num_layer")}L'
     return _PAPER_NAMES.get(network['type'], record.name)

@@ -80,8 +80,8 @@ class PublishedColumn:
         """Mean over exactly these clips: the printed one, or that of the clips' own figures; else None."""
         if set(clips) == set(self.source.mean_clips):
             return _pick(self.system.mean, metric)
-        values = [self.clip(clip, metric) for clip in clips]
-        return None if None in values else sum(values) / len(values)
+        values = [value for clip in clips if (value := self.clip(clip, metric)) is not None]
+        return sum(values) / len(values) if len(values) == len(clips) else None
 
 
 def read_published() -> list[Source]:

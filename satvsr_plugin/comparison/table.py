@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Cell:
 
     value: float | None
     text: str
-    rank: Literal[1, 2] | None = None
+    rank: int | None = None
 
 
 EMPTY = Cell(None, '')
@@ -144,9 +145,9 @@ def _ranked(row: Row, columns: Sequence[_Column], ways: Sequence[str]) -> Row:
     ours = [number for number, column in enumerate(columns) if isinstance(column, System)]
     cells = [list(group) for group in row.cells]
     for metric, way in enumerate(ways):
-        found = {cells[group][metric].text: cells[group][metric].value for group in ours}
-        order = sorted((text for text, value in found.items() if value == value),  # not NaN
-                       key=lambda text, found=found: found[text], reverse=way == 'higher')
+        ranked = (cells[group][metric] for group in ours)
+        found = {cell.text: cell.value for cell in ranked if cell.value is not None and not math.isnan(cell.value)}
+        order = sorted(found, key=found.__getitem__, reverse=way == 'higher')
         ranks = {text: rank for rank, text in enumerate(order[: 2 if len(ours) > 2 else 1], start=1)}
         for group in ours if len(ours) > 1 else []:
             cells[group][metric] = replace(cells[group][metric], rank=ranks.get(cells[group][metric].text))
@@ -169,13 +170,14 @@ def _cost_rows(columns: Sequence[_Column], costs: Mapping[str, Cost]) -> Iterato
     """Rows that are empty throughout are left out."""
     found = [costs.get(column.name) if isinstance(column, System) else None for column in columns]
     printed_costs = [column.system if isinstance(column, PublishedColumn) else None for column in columns]
-    rows = {
-        'parameters (M)': ([one and one.parameters / 1e6 for one in found], 'parameters', '.2f'),
-        'multiply-accumulates (G)': ([one and _scaled(one.macs, 1e9) for one in found], 'macs', '.4g'),
-        'time a frame (ms)': ([one and one.milliseconds for one in found], '', '.3g'),
-        'peak memory (MB)': ([one and _scaled(one.peak_memory, 1e6) for one in found], '', '.0f'),
-    }
-    for label, (values, field, digits) in rows.items():
+    rows: list[tuple[str, Callable[[Cost], float | None], str, str]] = [
+        ('parameters (M)', lambda cost: cost.parameters / 1e6, 'parameters', '.2f'),
+        ('multiply-accumulates (G)', lambda cost: _scaled(cost.macs, 1e9), 'macs', '.4g'),
+        ('time a frame (ms)', lambda cost: cost.milliseconds, '', '.3g'),
+        ('peak memory (MB)', lambda cost: _scaled(cost.peak_memory, 1e6), '', '.0f'),
+    ]
+    for label, value_of, field, digits in rows:
+        values = [value_of(cost) if cost else None for cost in found]
         cells = [Cell(value, _digits(value, digits)) if value is not None else
                  _printed_cost(getattr(paper, field)) if paper and field else EMPTY
                  for value, paper in zip(values, printed_costs, strict=True)]

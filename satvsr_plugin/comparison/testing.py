@@ -115,7 +115,7 @@ def _run(test: OptionTest, overrides: Sequence[str], reason: str, progress: Call
         test.log.parent.mkdir(parents=True, exist_ok=True)
         with test.log.open('w', encoding='utf-8') as log:
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                                  env={**os.environ, 'SATVSR_REGISTER': '1'}).returncode
+                                  env={**os.environ, 'SATVSR_REGISTER': '1', 'PYTHONSAFEPATH': '1'}).returncode
     except OSError as error:
         raise DataError(f'{error.filename or test.log}: {error.strerror}') from error
     if code:

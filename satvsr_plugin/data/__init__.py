@@ -15,7 +15,7 @@ _MODULES = {
     'Jilin189TestDataset': 'jilin189_dataset',
 }
 
-__all__ = list(_MODULES)  # noqa: PLE0604
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, finalize
 
 import lmdb
 import numpy as np
 
 from satvsr_plugin.data.clip_source import ClipSource, frame_key
 from satvsr_plugin.data.frame_format import DTYPES, FrameFormat
+from satvsr_plugin.data.image_io import read_file
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
+from satvsr_plugin.paths import leads_out
 
 Encoding = Literal['png', 'raw']
 
 ABOUT = 'about.json'  # not in LMDBs that the toolbox made; theirs hold encoded images
 META_INFO = 'meta_info.txt'
+CHECK_EVERY = 0.01  # seconds; to ask the system about the file takes as long as to read a crop
 
 
 class ClipLmdb(ClipSource):
@@ -84,8 +88,11 @@ class ClipLmdb(ClipSource):
     def _content(self, clip: str, frame: str) -> memoryview:
         """What is stored for a frame, in the memory map; valid as long as the LMDB is open."""
         key = stored_key(clip, frame)
+        if self._opened is None or not self._opened.is_usable():
+            label = self.label(clip, frame)
+            self._opened = self.retry(lambda: open_once(self.root, label), label)
         try:
-            content = self._open().transaction.get(key)
+            content = self._opened.transaction.get(key)
         except lmdb.Error as error:
             raise DataError(f'{self.label(clip, frame)}: cannot read the LMDB: {error}') from error
         if content is None:
@@ -95,7 +102,7 @@ class ClipLmdb(ClipSource):
 
     def _open(self) -> OpenLmdb:
         """The LMDB, opened by this process; LMDB forbids to use one that was opened before a fork."""
-        if self._opened is None or self._opened.process != os.getpid():
+        if self._opened is None or not self._opened.is_usable():
             self._opened = open_once(self.root)
         return self._opened
 
@@ -110,49 +117,101 @@ def stored_key(clip: str, frame: str) -> bytes:
     return f'{clip}/{frame_key(frame)}'.encode()
 
 
-def _open_environment(root: Path) -> lmdb.Environment:
+class OpenLmdb:
+    """An LMDB and the process that opened it; closed when nobody refers to it any more.
+
+    Nobody writes to it, so that one transaction serves for ever; it gives views of the memory map. A descriptor of its
+    own tells whether the file behind the map is as it was: to read what is no longer there would end the process.
+
+    Args:
+        root: the LMDB.
+        name: how errors name it.
+
+    Raises:
+        DataError: there is none, or it is damaged or cut short.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        try:
+            self._descriptor = os.open(root / 'data.mdb', os.O_RDONLY)
+            finalize(self, os.close, self._descriptor)
+            os.pread(self._descriptor, 1, 0)  # says why a disk cannot be read, which LMDB does not
+            self._state = self._read_state()
+            self._checked = time.monotonic()
+        except OSError as error:
+            raise DataError(f'{name}: cannot open the LMDB: {error.strerror}') from error
+        self.environment = _open_environment(root, name, size=self._state[0])
+        self.transaction = self.environment.begin(buffers=True)
+        self.process: int | None = os.getpid()
+
+    def is_usable(self) -> bool:
+        """Whether this process may read: it has opened the LMDB, and the file is there and was not written to.
+
+        A file that was renamed or deleted, or that another has replaced, is still there for whoever has it open.
+        """
+        if self.process != os.getpid():
+            return False
+        now = time.monotonic()
+        if now - self._checked < CHECK_EVERY:
+            return True
+        try:
+            usable = self._read_state() == self._state
+        except OSError:
+            return False
+        if usable:
+            self._checked = now
+        return usable
+
+    def lies_at(self, root: Path) -> bool:
+        """Whether it is still what is found there."""
+        try:
+            return os.path.samestat(os.stat(root / 'data.mdb'), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Close it here; a process that this one was forked from keeps it."""
+        self.environment.close()
+        self.process = None
+
+    def _read_state(self) -> tuple[int, int]:
+        status = os.fstat(self._descriptor)
+        return status.st_size, status.st_mtime_ns
+
+
+def _open_environment(root: Path, name: str, size: int) -> lmdb.Environment:
     try:
         # No lock file: data sets are only read, maybe from a read-only disk. No read-ahead: frames are drawn at random.
         environment = lmdb.open(str(root), readonly=True, lock=False, readahead=False, create=False)
     except lmdb.Error as error:
-        raise DataError(f'{root}: cannot open the LMDB: {error}') from error
-    # LMDB maps the file into memory: reading past the end of one that was cut short would end the process.
+        raise DataError(f'{name}: cannot open the LMDB: {error}') from error
     needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
-    found = (root / 'data.mdb').stat().st_size
-    if found < needed:
+    if size < needed:
         environment.close()
-        raise DataError(f'{root}: data.mdb is cut short ({found} of {needed} bytes); copy or make it again')
+        raise DataError(f'{name}: data.mdb is cut short ({size} of {needed} bytes); copy or make it again')
     return environment
-
-
-class OpenLmdb:
-    """An LMDB and the process that opened it; closed when nobody refers to it any more.
-
-    Nobody writes to it, so that one transaction serves for ever; it gives views of the memory map.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.environment = _open_environment(root)
-        self.transaction = self.environment.begin(buffers=True)
-        self.process = os.getpid()
 
 
 _OPENED: WeakValueDictionary[str, OpenLmdb] = WeakValueDictionary()
 
 
-def open_once(root: Path) -> OpenLmdb:
+def open_once(root: Path, name: str | None = None) -> OpenLmdb:
     """Open an LMDB for reading, or share the one that this process has open: LMDB refuses to open the same twice.
+
+    Args:
+        root: the LMDB.
+        name: how errors name it, by default by its path.
 
     Raises:
         DataError: there is none, or it is damaged or cut short.
     """
     path = os.path.realpath(root)
     opened = _OPENED.get(path)
-    if opened is not None and opened.process != os.getpid():
-        opened.environment.close()  # inherited through a fork; closing it here leaves the parent's alone
+    if opened is not None and not opened.is_usable():
+        opened.close()
         opened = None
-    if opened is None:
-        opened = _OPENED[path] = OpenLmdb(root)
+    if opened is None or not opened.lies_at(root):  # else whoever has that one goes on with it
+        opened = _OPENED[path] = OpenLmdb(root, name or str(root))
     return opened
 
 
@@ -162,12 +221,14 @@ def _read_about(root: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        about = json.loads(path.read_text('utf-8'))
+        about = json.loads(read_file(path, str(path)).decode('utf-8'))
         if about['encoding'] not in ('png', 'raw') or not isinstance(about['recompressed'], bool):
             raise ValueError('it does not say how the frames are stored')
         for clip, form in about['formats'].items():
             if [type(number) for number in form] != [int] * 4 or min(form) < 1 or form[3] not in DTYPES:
                 raise ValueError(f'the format of clip {clip} is none')
+            if about['encoding'] == 'raw' and FrameFormat(*form).size > os.path.getsize(root / 'data.mdb'):
+                raise ValueError(f'a frame of clip {clip} would be larger than data.mdb')
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f'{path}: cannot be used ({error}); make the LMDB again') from error
     return about
@@ -176,7 +237,7 @@ def _read_about(root: Path) -> dict[str, Any]:
 def _read_meta_info(root: Path) -> dict[str, list[str]]:
     """Clip -> frame file names, from the lines ``clip/frame.png (h,w,c) 1``."""
     for name in ('data.mdb', META_INFO):
-        if not (root / name).is_file():
+        if not os.path.isfile(root / name):
             raise DataError(f'{root}: no {name} in it; is this an LMDB? Make one with scripts/prepare_lmdb.py, '
                             'or set io_backend: {type: disk} for folders of frames')
     try:
@@ -189,10 +250,12 @@ def _read_meta_info(root: Path) -> dict[str, list[str]]:
         if not line.strip():
             continue
         clip, _, frame = line.split()[0].rpartition('/')
-        if clip and frame:
-            clips.setdefault(clip, []).append(frame)
-        else:
+        if not (clip and frame):
             problems.append(f'line {number}: "{line.strip()}" does not name a frame of a clip as clip/frame.png')
+        elif leads_out(f'{clip}/{frame}'):
+            problems.append(f'line {number}: "{line.strip()}" leads out of the folder; make the LMDB again')
+        else:
+            clips.setdefault(clip, []).append(frame)
     raise_problems(f'{root / META_INFO}', problems)
     if not clips:
         raise DataError(f'{root}: {META_INFO} lists no frames; make the LMDB again')

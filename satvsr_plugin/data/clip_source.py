@@ -16,6 +16,7 @@ from satvsr_plugin.data.image_check import check_image
 from satvsr_plugin.data.image_io import IMAGE_SUFFIXES, decode_image
 from satvsr_plugin.data.png import first_rows
 from satvsr_plugin.data.problems import raise_problems
+from satvsr_plugin.data.retry import Retry
 from satvsr_plugin.errors import DataError
 
 
@@ -26,10 +27,12 @@ class ClipSource(ABC):
         root: the folder or LMDB.
         clips: clip name -> file names of its frames; both in natural order (2.png before 10.png). No clip is
             empty, and no two frames of a clip differ in their suffix only.
+        retry: how long to wait for frames that went away; by default not at all.
     """
 
     def __init__(self, root: str | Path, clips: dict[str, list[str]]) -> None:
         self.root = Path(root)
+        self.retry = Retry()
         self.clips = {clip: natural_order(clips[clip]) for clip in natural_order(clips)}
         self._formats: dict[str, FrameFormat] = {}
         raise_problems(str(root), [
@@ -97,8 +100,9 @@ class ClipSource(ABC):
 
     def _read_rows(self, clip: str, frame: str, rows: int) -> np.ndarray:
         """At least the first rows of a frame, (rows or more, w, c)."""
+        form = self.format(clip)  # first: it may read, and then the content of another frame may be gone
         content = self._content(clip, frame)
-        shortened = first_rows(content, rows, self.format(clip))
+        shortened = first_rows(content, rows, form)
         if shortened is None:
             return self._decode(clip, frame, content)
         return decode_image(shortened, self.label(clip, frame))

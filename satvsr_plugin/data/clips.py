@@ -35,7 +35,8 @@ class ClipFolder(ClipSource):
         super().__init__(root, {clip: frames for clip, (_, frames) in found.items()})
 
     def read_bytes(self, clip: str, frame: str) -> bytes:
-        return read_file(self.root / clip / frame, self.label(clip, frame))
+        label = self.label(clip, frame)
+        return self.retry(lambda: read_file(self.root / clip / frame, label), label)
 
 
 def open_clips(root: str | Path, backend: Backend = 'disk') -> ClipSource:
@@ -46,7 +47,7 @@ def open_clips(root: str | Path, backend: Backend = 'disk') -> ClipSource:
     """
     if backend == 'lmdb':
         return ClipLmdb(root)
-    if (Path(root) / 'data.mdb').exists():
+    if os.path.exists(Path(root) / 'data.mdb'):
         raise DataError(f'{root}: this is an LMDB; set io_backend: {{type: lmdb}}')
     return ClipFolder(root)
 
@@ -65,5 +66,7 @@ def _scan(folder: Path) -> tuple[list[str], list[str]]:
             visible = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith('.'))
     except OSError as error:
         raise DataError(f'{folder}: cannot list this folder: {error.strerror}') from error
+    except ValueError as error:  # names that no file can have
+        raise DataError(f'{folder}: cannot be a folder: {error}') from error
     images = [name for name, is_dir in visible if not is_dir and name.lower().endswith(IMAGE_SUFFIXES)]
     return [name for name, is_dir in visible if is_dir], images

@@ -35,7 +35,7 @@ def degrade(gt: np.ndarray, degradation: Degradation, clip: str, frame: str) -> 
     """
     drawn = degradation.draw(clip)
     values, blur = gt, drawn.blur
-    if drawn.across is not None:
+    if drawn.across is not None and drawn.angle is not None:
         values, blur = anisotropic_blur(gt, blur, drawn.across, drawn.angle), 0.0
     if drawn.noise:
         values = shrink(values, degradation.scale, degradation.kind, blur)

@@ -56,7 +56,7 @@ def read_record(output: Path) -> Record:
         return {}
     except OSError as error:
         raise DataError(f'{path}: cannot read the file: {error.strerror}') from error
-    except (ValueError, TypeError, AttributeError, KeyError):  # no JSON, or JSON of other contents
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):  # no JSON, or JSON of other contents
         pass
     raise DataError(f'{path}: is not a record of this program, or is damaged; move it away, or choose another output '
                     'folder')

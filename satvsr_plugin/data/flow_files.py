@@ -7,6 +7,7 @@ the window, the frame itself stands for what is missing (``padding: center``), a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,12 +47,12 @@ class FlowFiles:
         Raises:
             DataError: files are missing, or do not hold flow of this window and size; lists all of them.
         """
-        if not self.root.is_dir():
+        if not os.path.isdir(self.root):
             raise DataError(f'{self.root}: there is no such folder; {self._remedy}')
         raise_problems(f'{self.root} lacks flow for {self.lq.root} ({self._remedy})', list(self._problems(frames)))
 
     def read(self, clip: str, index: int, patch: Patch | None = None) -> np.ndarray:
-        """The flow of a frame, or of a patch of it, flipped and transposed; what lies outside the patch is not read.
+        """The flow of a frame, or of a patch of it, flipped and transposed.
 
         Returns:
             (num_frame - 1, 2, h, w) float32.
@@ -59,20 +60,22 @@ class FlowFiles:
         Raises:
             DataError: the file is missing or damaged, its shape is another, or its values are not finite.
         """
-        flows = self._open(clip, index)
+        name = str(self._path(clip, index))
+        # Not mapped: were the file to go away, the process would die.
+        flows = self.lq.retry(lambda: self._open(clip, index, mapped=False), name)
         flows = flows.astype(np.float32) if patch is None else patch.cut_flows(flows)
         if not np.isfinite(flows).all():
-            raise DataError(f'{self._path(clip, index)}: holds values that are not finite numbers; {self._remedy}')
+            raise DataError(f'{name}: holds values that are not finite numbers; {self._remedy}')
         return flows
 
-    def _open(self, clip: str, index: int) -> np.ndarray:
-        """The whole file, mapped into memory, with its shape and type checked."""
+    def _open(self, clip: str, index: int, mapped: bool) -> np.ndarray:
+        """The whole file, read or mapped into memory, with its shape and type checked."""
         path = self._path(clip, index)
         try:
-            flows = np.load(path, mmap_mode='r', allow_pickle=False)
-        except FileNotFoundError:
-            raise DataError(f'{path}: missing; {self._remedy}') from None
-        except (OSError, ValueError, EOFError) as error:
+            flows = np.load(path, mmap_mode='r' if mapped else None, allow_pickle=False)
+        except FileNotFoundError as error:
+            raise DataError(f'{path}: missing; {self._remedy}') from error
+        except (OSError, ValueError, EOFError, MemoryError) as error:
             raise DataError(f'{path}: not a readable .npy file ({error}); {self._remedy}') from error
         form = self.lq.format(clip)
         expected = (self.num_frame - 1, 2, form.height, form.width)
@@ -86,12 +89,12 @@ class FlowFiles:
         for clip, index in frames:
             if clip in missing:
                 continue
-            if not (self.root / clip).is_dir():
+            if not os.path.isdir(self.root / clip):
                 missing.add(clip)
                 yield f'clip {clip}: no folder of this name'
                 continue
             try:
-                self._open(clip, index)
+                self._open(clip, index, mapped=True)
             except DataError as error:
                 yield str(error).removesuffix(f'; {self._remedy}').removeprefix(f'{self.root}/')
 

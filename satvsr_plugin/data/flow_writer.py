@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,8 +81,10 @@ class FlowMaker:
         flows = opencv_flow(grey, len(grey) // 2, self.method).astype(np.float16)
         path = self.folder / window.target
         try:
-            with written_beside(path) as partial, open(partial, 'wb') as file:
-                np.save(file, flows)
+            content = BytesIO()
+            np.save(content, flows)  # into a file it would not notice a full disk
+            with written_beside(path) as partial:
+                partial.write_bytes(content.getbuffer())
         except OSError as error:
             raise DataError(f'{path}: cannot write: {error.strerror}') from error
         return None

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Of the pixels in memory and in a raw LMDB, by bit depth; little-endian, whatever the machine.
-DTYPES = {8: np.dtype('u1'), 16: np.dtype('<u2')}
+DTYPES: dict[int, np.dtype] = {8: np.dtype('u1'), 16: np.dtype('<u2')}
 
 class FrameFormat(NamedTuple):
     """What all frames of a clip have in common."""
@@ -20,7 +20,8 @@ class FrameFormat(NamedTuple):
     @classmethod
     def of(cls, image: np.ndarray) -> FrameFormat:
         """Format of an (h, w, c) image."""
-        return cls(*image.shape, 8 * image.dtype.itemsize)
+        height, width, channels = image.shape
+        return cls(height, width, channels, 8 * image.dtype.itemsize)
 
     @property
     def dtype(self) -> np.dtype:

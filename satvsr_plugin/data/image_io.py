@@ -83,6 +83,8 @@ def stat_file(path: str | Path, name: str | None = None) -> os.stat_result:
         found = os.stat(path)
     except OSError as error:
         raise DataError(f'{name or path}: cannot read the file: {error.strerror}') from error
+    except ValueError as error:  # a name that no file can have
+        raise DataError(f'{name or path}: cannot be a file: {error}') from error
     if not stat.S_ISREG(found.st_mode):
         raise DataError(f'{name or path}: is not a file; move it away')
     return found

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -31,18 +31,21 @@ from satvsr_plugin.data.augment import Patch, SampleRandom, to_tensor
 from satvsr_plugin.data.clip_source import frame_key
 from satvsr_plugin.data.flow_files import FlowFiles
 from satvsr_plugin.data.jilin189_options import (
-    Jilin189Options,
     Jilin189RecurrentOptions,
     Jilin189TestOptions,
     Jilin189TrainOptions,
+    Options,
+    PatchOptions,
     WindowOptions,
     parse_options,
 )
 from satvsr_plugin.data.roots import open_pairs
 from satvsr_plugin.data.windows import window_indices, window_length
 
+TrainOptions = TypeVar('TrainOptions', bound=PatchOptions)
 
-class _PairedClips(Dataset):
+
+class _PairedClips(Dataset[dict[str, Any]], Generic[Options]):
     """What all data sets have in common: checked clips, and an item for every frame that was chosen.
 
     Attributes:
@@ -51,7 +54,7 @@ class _PairedClips(Dataset):
         flows: optical flow of every centre frame, where ``flow_root`` was given.
     """
 
-    options_type: type[Jilin189Options]
+    options_type: type[Options]
     gt_of_all_frames = False  # else of the centre frame
 
     def __init__(self, opt: dict[str, Any]) -> None:
@@ -68,7 +71,7 @@ class _PairedClips(Dataset):
         return len(self.frames)
 
 
-class _TrainingPatches(_PairedClips):
+class _TrainingPatches(_PairedClips[TrainOptions]):
     """What training sets have in common: patches at a random place, flipped, transposed and reversed at random."""
 
     def _draw_patch(self, clip: str, rng: SampleRandom) -> Patch:
@@ -79,6 +82,7 @@ class _TrainingPatches(_PairedClips):
     def _read(self, clip: str, lq: list[int], gt: list[int], patch: Patch) -> tuple[np.ndarray, np.ndarray]:
         """The same patch of LR frames and of GT frames: (t, c, h, w) and (t', c, scale * h, scale * w)."""
         options, pairs = self.options, self.pairs
+        assert pairs.gt is not None  # the options ask for it
         lq_names, gt_names = ([source.clips[clip][i] for i in indices]
                               for source, indices in ((pairs.lq, lq), (pairs.gt, gt)))
         return patch.cut(pairs.lq, clip, lq_names), patch.cut(pairs.gt, clip, gt_names, options.scale)
@@ -96,7 +100,7 @@ class _TrainingPatches(_PairedClips):
 
 
 @DATASET_REGISTRY.register()
-class Jilin189Dataset(_TrainingPatches):
+class Jilin189Dataset(_TrainingPatches[Jilin189TrainOptions]):
     """Training windows: every frame of every clip is the centre of one, cut to a random patch.
 
     Args:
@@ -135,7 +139,7 @@ class Jilin189Dataset(_TrainingPatches):
 
 
 @DATASET_REGISTRY.register()
-class Jilin189RecurrentDataset(_TrainingPatches):
+class Jilin189RecurrentDataset(_TrainingPatches[Jilin189RecurrentOptions]):
     """Training segments with GT for all of their frames: for recurrent networks, and for losses on neighbours.
 
     Every frame of every clip begins a segment; where the clip ends too early, the segment begins at a random frame,
@@ -178,7 +182,7 @@ class Jilin189RecurrentDataset(_TrainingPatches):
 
 
 @DATASET_REGISTRY.register()
-class Jilin189TestDataset(_PairedClips):
+class Jilin189TestDataset(_PairedClips[Jilin189TestOptions]):
     """Test windows: every frame of every clip in full size, with or without GT.
 
     Args:
@@ -238,7 +242,7 @@ class Jilin189TestDataset(_PairedClips):
 
     def _describe_items(self) -> dict[str, list[Any]]:
         """Columns of ``data_info``."""
-        totals, seen = Counter(clip for clip, _ in self.frames), Counter()
+        totals, seen = Counter(clip for clip, _ in self.frames), Counter[str]()
         info: dict[str, list[Any]] = {key: [] for key in ('folder', 'lq_path', 'idx', 'border')}
         half = self.options.num_frame // 2
         for clip, centre in self.frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,7 +23,7 @@ from satvsr_plugin.option_sentences import problems_of_section
 
 
 def _to_path(value: object) -> object:
-    return Path(value).expanduser() if isinstance(value, str) and value else value
+    return Path(os.path.expanduser(value)) if isinstance(value, str) and value else value
 
 
 UserPath = Annotated[Path, BeforeValidator(_to_path)]
@@ -54,6 +55,8 @@ class Jilin189Options(BaseModel):
                                             'clip a line; all frames without it')
     clips: list[str] | None = Field(None, min_length=1, description='names of the clips to use; all without it')
     num_frame: Positive = Field(5, description='frames in a sample')
+    retry_seconds: float = Field(120, ge=0, allow_inf_nan=False, description='how long a run waits for frames that '
+                                 'went away, e.g. with a network drive, before it ends; 0: not at all')
 
     num_worker_per_gpu: int | None = Field(None, ge=0, description='the toolbox\'s: loader processes; for '
                                            'validation and test our model starts them, 2 without it')

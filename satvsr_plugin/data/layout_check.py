@@ -139,7 +139,8 @@ def _candidates(place: Path, folders: Iterable[str]) -> list[Path]:
 def _check_part(kind: str, root: Path) -> Part:
     problems: list[str] = []
     sides: dict[str, ClipSource] = {}
-    names = [name for name in _folders(root) if name == 'GT' or LR_NAME.fullmatch(name)]
+    scales = {name: int(named[1]) for name in _folders(root) if (named := LR_NAME.fullmatch(name))}
+    names = [name for name in _folders(root) if name == 'GT' or name in scales]
     for name in names:
         try:
             sides[name] = ClipFolder(root / name)
@@ -148,12 +149,12 @@ def _check_part(kind: str, root: Path) -> Part:
     formats = {name: _formats(source, problems) for name, source in sides.items()}
     facts = [f'{name}: {_describe(sides[name], formats[name])}' for name in sides]
     problems += [f'{root}: there is no {name}' for name in ('GT', f'LR{SCALE}x') if name not in names]
-    for name in sides.keys() - {'GT'} if 'GT' in sides else ():
+    for name in [name for name in scales if {name, 'GT'} <= sides.keys()]:
         problems += _compare(sides['GT'], sides[name], name)
-        wrong = _compare_sizes(formats['GT'], formats[name], name)
+        wrong = _compare_sizes(formats['GT'], formats[name], name, scales[name])
         problems += wrong
         if not wrong:
-            facts.append(f'GT is {LR_NAME.fullmatch(name)[1]} times as large as {name}')
+            facts.append(f'GT is {scales[name]} times as large as {name}')
     if kind in PARTS:
         for name in sides:
             problems += _compare_with_release(kind, name, sides[name], formats[name])
@@ -193,9 +194,8 @@ def _compare(gt: ClipSource, lr: ClipSource, lr_name: str) -> list[str]:
     return natural_order(problems)
 
 
-def _compare_sizes(gt: dict[str, FrameFormat], lr: dict[str, FrameFormat], lr_name: str) -> list[str]:
+def _compare_sizes(gt: dict[str, FrameFormat], lr: dict[str, FrameFormat], lr_name: str, scale: int) -> list[str]:
     """Clips whose GT is not the scale in LR's name times as large as LR."""
-    scale = int(LR_NAME.fullmatch(lr_name)[1])
     wrong = defaultdict(list)
     for clip in gt.keys() & lr.keys():
         expected = lr[clip]._replace(height=lr[clip].height * scale, width=lr[clip].width * scale)

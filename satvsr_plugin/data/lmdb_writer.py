@@ -23,7 +23,6 @@ from tqdm import tqdm
 
 from satvsr_plugin.atomic import BOOT_ID, is_resumable, mend_interrupted, put_in_place, resumable
 from satvsr_plugin.data.clip_lmdb import ABOUT, META_INFO, ClipLmdb, Encoding, stored_key
-from satvsr_plugin.data.clip_source import natural_order
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.lmdb_frames import Frame, encoder, stored_content
 from satvsr_plugin.data.lmdb_plan import LmdbPlan
@@ -108,7 +107,7 @@ def _check_place(folder: ClipFolder, output: Path) -> None:
 def _check_partners(folder: ClipFolder) -> None:
     for pairs in open_partners(folder):
         try:
-            pairs.check(natural_order({*pairs.lq.clips, *pairs.gt.clips}))
+            pairs.check(pairs.clips)
         except DataError as error:
             raise DataError(f'{error}\nmend this, or add --alone where they need not belong together') from error
 

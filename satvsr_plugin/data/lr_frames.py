@@ -73,6 +73,11 @@ class FrameMaker:
             write_image(self.staging / folder / frame.target, picture)
         return None
 
+    def size(self, frame: Frame) -> int:
+        """Bytes of the pixels of all pictures of a frame; none where its format is not known."""
+        size = frame.format.size if frame.format else 0
+        return size // self.degradation.scale**2 + size * (self.bicubic + self.crop)
+
     def is_made(self, frame: Frame) -> bool:
         """Whether a run before has written all pictures of a frame."""
         return all((self.staging / folder / frame.target).exists() for folder in self.folders)

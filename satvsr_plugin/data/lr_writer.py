@@ -24,6 +24,7 @@ from satvsr_plugin.data.image_io import stat_file
 from satvsr_plugin.data.lr_frames import Frame, FrameMaker
 from satvsr_plugin.data.lr_publish import publish, refuse_existing
 from satvsr_plugin.data.problems import raise_problems
+from satvsr_plugin.disk import require_space
 from satvsr_plugin.errors import DataError
 from satvsr_plugin.parallel import ordered_map
 
@@ -63,7 +64,7 @@ def degrade_clips(
 
     Raises:
         DataError: sizes that are no multiple of the scale, frames that JPEG cannot hold, damaged frames, frames that
-            are there already, another run at work in ``output``, a full disk.
+            are there already, another run at work in ``output``, too little room on the disk.
     """
     start = time.monotonic()
     maker = FrameMaker(gt.root, output / STAGING, degradation, bicubic, crop)
@@ -72,8 +73,11 @@ def degrade_clips(
     plan = [str(gt.root.resolve()), settings_of(degradation, bicubic, crop), [_identity(gt, frame) for frame in frames]]
     made = not output.exists()
     try:
-        if not overwrite and not (is_resumable(maker.staging, plan) and _is_done(maker)):
-            refuse_existing(output, (Path(folder) / frame.target for folder in maker.folders for frame in frames))
+        going_on = is_resumable(maker.staging, plan)
+        if not (going_on and _is_done(maker)):
+            if not overwrite:
+                refuse_existing(output, (Path(folder) / frame.target for folder in maker.folders for frame in frames))
+            _require_space(maker, output, [frame for frame in frames if not (going_on and maker.is_made(frame))])
         with resumable(maker.staging, plan):
             taken_up = _take_up(maker, frames)
             problems += _make_frames(maker, frames, taken_up, processes)
@@ -87,6 +91,10 @@ def degrade_clips(
         raise DataError(f'{output}: cannot write there: {error.strerror}. {GO_ON}') from error
     raise_problems(str(gt.root), problems)
     return Summary(len(gt.clips), len(frames), len(taken_up), maker.folders, time.monotonic() - start)
+
+
+def _require_space(maker: FrameMaker, output: Path, frames: Sequence[Frame]) -> None:
+    require_space(output, sum(map(maker.size, frames)), 'This is an upper bound: frames uncompressed')
 
 
 def _is_done(maker: FrameMaker) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 
 from satvsr_plugin.data.clip_source import ClipSource, frame_key, natural_order
 from satvsr_plugin.data.clips import open_clips
+from satvsr_plugin.data.image_io import read_file
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
 
@@ -22,12 +23,18 @@ class ClipPairs:
     gt: ClipSource | None
     scale: int
 
+    @property
+    def clips(self) -> list[str]:
+        """Names of the clips on either side, in natural order."""
+        return natural_order({*self.lq.clips, *(self.gt.clips if self.gt else ())})
+
     def read_lq(self, clip: str, index: int) -> np.ndarray:
         """The LR frame, (h, w, c) uint8 or uint16 RGB; errors as of :meth:`ClipSource.read`."""
         return self.lq.read(clip, self.lq.clips[clip][index])
 
     def read_gt(self, clip: str, index: int) -> np.ndarray:
         """The GT frame, (scale * h, scale * w, c); only where there is GT."""
+        assert self.gt is not None
         return self.gt.read(clip, self.gt.clips[clip][index])
 
     def check(self, clips: Iterable[str], shortest_clip: int = 1, smallest_gt: int = 1) -> None:
@@ -122,8 +129,8 @@ def read_frame_list(path: Path, source: ClipSource) -> dict[str, list[int]]:
             named before: lists all of them with their lines.
     """
     try:
-        lines = path.read_text(encoding='utf-8-sig').splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_file(path, str(path)).decode('utf-8-sig').splitlines()
+    except UnicodeDecodeError as error:
         raise DataError(f'{path}: cannot read this list of frames: {error}') from error
     places = {clip: {frame_key(frame): index for index, frame in enumerate(frames)}
               for clip, frames in source.clips.items()}

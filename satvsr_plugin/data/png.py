@@ -10,6 +10,7 @@ from satvsr_plugin.data.frame_format import FrameFormat
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 HEADER = '>IIBBBBB'  # width, height, bit depth, colour type, compression, filter, interlacing
+MOST_FILTERS = 4  # the largest number that a row's filter can have
 CHANNELS = {0: 1, 2: 3, 6: 4}  # by colour type: grey, RGB, RGBA; what decoders agree on
 
 
@@ -35,6 +36,8 @@ def chunks(content: bytes | memoryview) -> Iterator[tuple[bytes, memoryview]]:
             raise PngError(f'damaged: wrong checksum of its part at byte {position}')
         if position == len(SIGNATURE) and (kind, length) != (b'IHDR', struct.calcsize(HEADER)):
             raise PngError('damaged: no header')
+        if position > len(SIGNATURE) and kind == b'IHDR':
+            raise PngError('damaged: a second header')
         yield kind, view[position + 8:end]
         position = end + 4
 
@@ -45,6 +48,16 @@ def plain_format(header: bytes | memoryview) -> FrameFormat | None:
     if colour_type not in CHANNELS or bit_depth not in (8, 16):
         return None
     return FrameFormat(height, width, CHANNELS[colour_type], bit_depth)
+
+
+def starts_well(pixels: bytes | memoryview) -> bool:
+    """Whether the data of the first IDAT chunk begin as compressed rows do; to inflate all would take as long as half
+    the decoding."""
+    try:
+        rows = zlib.decompressobj().decompress(pixels[:1024])
+    except zlib.error:
+        return False
+    return not rows or rows[0] <= MOST_FILTERS
 
 
 def first_rows(content: bytes | memoryview, rows: int, form: FrameFormat) -> bytes | None:

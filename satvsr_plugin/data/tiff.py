@@ -41,7 +41,7 @@ class _Layout(NamedTuple):
 
     order: str  # of bytes, in the notation of struct
     offset: str  # kind of number for places in the file and for counts of values
-    count: str  # kind of number for the count of tags in a directory
+    tags: str  # kind of number for the count of tags in a directory
     entry: int  # bytes that a tag takes in a directory
 
     def read(self, file: BinaryIO, kind: str) -> int:
@@ -106,7 +106,7 @@ def _directories(file: BinaryIO) -> Iterator[tuple[int, dict[int, int]]]:
             raise ValueError('the chain of directories runs in a circle')
         seen.add(offset)
         file.seek(offset)
-        count = layout.read(file, layout.count)
+        count = layout.read(file, layout.tags)
         first = file.tell()
         tags = dict(_read_tag(file, layout, first + number * layout.entry) for number in range(count))
         yield offset, tags

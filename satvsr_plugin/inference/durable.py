@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from satvsr_plugin.atomic import written_beside
+from satvsr_plugin.atomic import sync, written_beside
 from satvsr_plugin.errors import DataError
 
 
@@ -20,19 +19,6 @@ def write_durably(path: Path, content: bytes) -> None:
     with refusals_told(path), written_beside(path) as partial:
         partial.write_bytes(content)
         sync(partial)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file is on the disk, not only on its way there.
-
-    Raises:
-        OSError: the disk refuses it.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

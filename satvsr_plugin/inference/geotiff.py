@@ -106,8 +106,9 @@ def _read_band(dataset: Any, number: int) -> _Band:
 
 def _grey_level(nodata: float | None, dtype: np.dtype) -> int | None:
     """A nodata value that pixels can have: others, such as -9999, mark nothing in files of whole positive numbers."""
-    possible = nodata is not None and 0 <= nodata <= np.iinfo(dtype).max and nodata == int(nodata)
-    return int(nodata) if possible else None
+    if nodata is None or not 0 <= nodata <= np.iinfo(dtype).max or nodata != int(nodata):
+        return None
+    return int(nodata)
 
 
 def _scaled_place(rasterio: ModuleType, dataset: Any, scale: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from satvsr_plugin.inference.compare import compare_with_gt
 from satvsr_plugin.inference.excerpt import Excerpt
 from satvsr_plugin.inference.feed import Feed
 from satvsr_plugin.inference.loading import LoadedNetwork, load_network
+from satvsr_plugin.inference.precision import DtypeName
 from satvsr_plugin.inference.preview import write_preview
 from satvsr_plugin.inference.processes import Processes, joined_processes
 from satvsr_plugin.inference.progress import Progress
@@ -43,7 +44,7 @@ class InferOptions:
     tile: Any = 'auto'
     overlap: int | None = None
     device: str = 'auto'
-    dtype: str = 'auto'
+    dtype: DtypeName = 'auto'
     quality: int = 90
     preview: int = 0
     compare: Path | None = None

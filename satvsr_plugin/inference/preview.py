@@ -37,7 +37,8 @@ def write_preview(output: Path, video: Video, upscaler: VideoUpscaler, count: in
     """
     count = min(count, video.length or count)
     feed = Feed(video, 0, count, upscaler.reach)
-    frames = _remember(feed.images(), count, last := [])
+    last: list[np.ndarray] = []
+    frames = _remember(feed.images(), count, last)
     results = deque(upscaler.run(frames, offset=0, first=0, stop=count, length=video.length), maxlen=1)
     if not results:
         raise DataError(f'{video.name}: there are no frames in this video')

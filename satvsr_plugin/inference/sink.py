@@ -132,7 +132,7 @@ class Sink(ABC):
             found = json.loads((self._work / RECORD).read_bytes())
         except FileNotFoundError:
             return None
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) else {}
 

@@ -93,4 +93,5 @@ class TileNetwork:
 
     def _extract(self, frame: Tensor) -> Tensor:
         """(c, h, w) to (f, h, w)."""
+        assert isinstance(self.net, SharesFeatures)
         return self.net.extract_features(frame.unsqueeze(0))[0]

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from satvsr_plugin.atomic import empty, written_beside
+from satvsr_plugin.atomic import empty, sync, written_beside
 from satvsr_plugin.data.video import Frame, Video
 from satvsr_plugin.data.video.extras import load_extra
 from satvsr_plugin.errors import DataError
-from satvsr_plugin.inference.durable import refusals_told, sync
+from satvsr_plugin.inference.durable import refusals_told
 from satvsr_plugin.inference.nodata import blacken, enlarge_valid
 from satvsr_plugin.inference.sink import Sink, remove_partials
 from satvsr_plugin.inference.video_encoder import Coding, PartEncoder
@@ -75,12 +75,12 @@ class VideoSink(Sink):
             encoder.write(_in_8_bits(image))
             self._whole = True
             if index + 1 == self._open.stop:
-                self._end()
+                self._end(encoder)
 
     def interrupt(self) -> str | None:
         with refusals_told(self.output):
             if self._encoder and self._encoder.frames and self._whole:
-                self._end()
+                self._end(self._encoder)
             self._abandon()
             frames = self._join() if self._parts() else 0
         if not frames:
@@ -100,9 +100,9 @@ class VideoSink(Sink):
         self._encoder = PartEncoder(self._av, self._partial, self._coding)
         return self._encoder
 
-    def _end(self) -> None:
+    def _end(self, encoder: PartEncoder) -> None:
         """Finish the part that is being encoded with the frames that it has."""
-        encoder, self._encoder = self._encoder, None
+        self._encoder = None
         encoder.close()
         sync(self._partial)
         os.replace(self._partial, self._path_of(range(self._open.start, self._open.start + encoder.frames)))

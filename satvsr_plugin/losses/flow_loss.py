@@ -60,7 +60,8 @@ class FlowLoss(nn.Module):
         lq, gt = luma(lq), luma(gt)
         half = F.avg_pool2d(lq.flatten(0, 1), 2).unflatten(0, lq.shape[:2])
         levels = zip(self.level_weights, (gt, lq, half), reversed(self.needs), strict=True)
-        return self.loss_weight * sum(weight * self._level(frames, extras[name]) for weight, frames, name in levels)
+        losses = (weight * self._level(frames, extras[name]) for weight, frames, name in levels)
+        return self.loss_weight * sum(losses, start=gt.new_zeros(()))
 
     def _level(self, frames: Tensor, flow: Tensor) -> Tensor:
         """One resolution: frames (b, t, 1, h, w), flow (b, t - 1, 2, h, w), averaged over neighbours."""

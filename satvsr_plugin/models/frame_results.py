@@ -14,9 +14,11 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Subset
 
 from satvsr_plugin.data.augment import to_tensor
+from satvsr_plugin.data.shared_memory import shared_sample
 from satvsr_plugin.errors import OptionError
 from satvsr_plugin.models.pictures import to_hwc
 from satvsr_plugin.models.segments import Segment, affordable_frames, cut, is_out_of_memory
+from satvsr_plugin.stopping import ignore_stop_signals
 
 if TYPE_CHECKING:
     from satvsr_plugin.models.satvsr_model import SatVSRModel
@@ -28,12 +30,12 @@ class FrameResult(NamedTuple):
     """One frame.
 
     Attributes:
-        index: its index in the data set.
+        number: its index in the data set.
         sample: what the data set gives for it.
         picture: (h, w, c) floats.
     """
 
-    index: int
+    number: int
     sample: dict[str, Any]
     picture: np.ndarray
 
@@ -69,7 +71,9 @@ class FrameResults(ABC):
         readers = self.dataset.opt.get('num_worker_per_gpu')
         readers = min(READERS if readers is None else readers, len(self.frames))
         return iter(DataLoader(Subset(self.dataset, self.frames), batch_size=None, num_workers=readers,
-                               pin_memory=self.model.device.type == 'cuda'))
+                               collate_fn=shared_sample,  # type: ignore[arg-type]  # a batch, in torch's stubs
+                               pin_memory=self.model.device.type == 'cuda',
+                               worker_init_fn=ignore_stop_signals if self.model.is_train else None))
 
     def _super_resolve(self, sample: dict[str, Any]) -> Tensor:
         """Feed what a network sees to the model; the batch of one is put in front and taken off again."""

@@ -36,8 +36,9 @@ def parameter_groups(net: nn.Module, train_opt: TrainOptions, rate: float) -> li
 def offset_parameters(net: nn.Module) -> list[nn.Parameter]:
     """Parameters of the layers that predict deformable offsets: in the network's own word, or the toolbox's names."""
     bare = getattr(net, 'module', net)
-    if hasattr(bare, 'offset_parameters'):
-        return bare.offset_parameters()
+    own = getattr(bare, 'offset_parameters', None)
+    if own is not None:
+        return own()
     return [parameter for name, parameter in bare.named_parameters() if 'conv_offset' in name]
 
 

@@ -36,8 +36,9 @@ class FrameFacts(NamedTuple):
     @classmethod
     def of(cls, result: np.ndarray, lq: np.ndarray, gt: np.ndarray | None, bit_depth: int) -> FrameFacts:
         """Of a result (h, w, c), and LR and GT frames as integers."""
-        return cls(result.shape, bit_depth, zlib.crc32(np.ascontiguousarray(lq)),
-                   None if gt is None else zlib.crc32(np.ascontiguousarray(gt)))
+        height, width, bands = result.shape
+        return cls((height, width, bands), bit_depth, zlib.crc32(np.ascontiguousarray(lq).data),
+                   None if gt is None else zlib.crc32(np.ascontiguousarray(gt).data))
 
 
 def gather(facts: dict[int, FrameFacts]) -> dict[int, FrameFacts]:

@@ -9,32 +9,33 @@ from typing import Any
 
 import torch
 from basicsr.losses import build_loss
-from basicsr.models.video_base_model import VideoBaseModel
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import MODEL_REGISTRY
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 
 from satvsr_plugin.archs.interface import InputSpec, run_network
 from satvsr_plugin.archs.toolbox_networks import input_spec
-from satvsr_plugin.errors import TrainingError
+from satvsr_plugin.data.sampling import random_states_kept
+from satvsr_plugin.errors import WeightsError
 from satvsr_plugin.models.losses import Losses
 from satvsr_plugin.models.model_options import TrainOptions, ValOptions
+from satvsr_plugin.models.numerical_faults import NumericalFaults
 from satvsr_plugin.models.offset_watch import OffsetWatch
 from satvsr_plugin.models.parameter_groups import Waiting, parameter_groups
+from satvsr_plugin.models.resumable_model import ResumableModel
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.models.validation import Validation
 from satvsr_plugin.test_record import WeightsRecord
-from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into, record_entries, save_checkpoint
+from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into
 
-# What a scheduler's state says about where training stands; the rest repeats the option file.
-PROGRESS_KEYS = ('last_epoch', '_step_count', '_last_lr')
 AMP_DTYPES = {'none': None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
 @MODEL_REGISTRY.register()
-class SatVSRModel(VideoBaseModel):
+class SatVSRModel(ResumableModel):
     """Video super-resolution on any device, driven by the toolbox's training and test loops.
 
     It takes networks of all kinds: of windows, of whole clips, of still images; what a network wants to be given it
@@ -52,8 +53,6 @@ class SatVSRModel(VideoBaseModel):
     val_options = ValOptions
 
     def __init__(self, opt: dict[str, Any]) -> None:
-        self.validated: dict[str, int | str] = {}  # validation set: iteration
-        self.best_metric_results: dict[str, dict] = {}
         self.val_opt = ValOptions.model_validate(opt.get('val') or {})
         self.weights: WeightsRecord | None = None
         super().__init__(opt)
@@ -81,10 +80,11 @@ class SatVSRModel(VideoBaseModel):
         self.train_opt = TrainOptions.model_validate(self.opt['train'])
         self.amp_dtype = AMP_DTYPES[self.train_opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train_opt.amp == 'fp16')
+        self.faults = NumericalFaults(self.get_bare_model(self.net_g), self.opt['path']['models'])
         if self.train_opt.channels_last:
             self.net_g.to(memory_format=torch.channels_last)
         super().init_training_settings()
-        aux = self.train_opt.aux_opt and build_loss(self.train_opt.aux_opt).to(self.device)
+        aux = build_loss(self.train_opt.aux_opt).to(self.device) if self.train_opt.aux_opt else None
         self.losses = Losses(self.spec, self.cri_pix, self.cri_perceptual, aux)
         self.waiting = Waiting(self.net_g, self.train_opt)
         self.offset_watch = OffsetWatch(self.get_bare_model(self.net_g))
@@ -101,28 +101,37 @@ class SatVSRModel(VideoBaseModel):
         """One step on the batch that was fed.
 
         Raises:
-            TrainingError: the loss or the gradient is not a finite number; the weights are as they were.
+            TrainingError: for many steps in a row the loss or the gradient was not a finite number.
         """
+        self.finished_iter = None
         self.offset_watch.active = current_iter % self.opt['logger']['print_freq'] == 0
+        self.faults.watch()
         self.optimizer_g.zero_grad()
-        inputs = self.inputs | ({'with_extras': True} if self.losses.needs_extras else {})
-        with torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None):
-            result = run_network(self.net_g, self.spec, self.lq, **inputs)
-        self.output, extras = result if self.losses.needs_extras else (result, {})
-        losses = self.losses(self.output.float(), extras, self.lq, self.gt)
-        total = sum(losses.values())
-        self._stop_unless_finite('loss', total, current_iter)
+        losses = self._losses()
+        total = sum(losses.values(), start=self.lq.new_zeros(()))
         self.scaler.scale(total).backward()
         self.waiting.drop_gradients(current_iter)
         self.scaler.unscale_(self.optimizer_g)
         norm = nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm or math.inf)
-        if not self.scaler.is_enabled():  # the scaler leaves out such a step, and lowers its scale
-            self._stop_unless_finite('norm of the gradient', norm, current_iter)
-        self.scaler.step(self.optimizer_g)
-        self.scaler.update()
+        self._update_weights(spoilt=self.faults.spoil(total, norm, current_iter))
         self.offset_watch.active = False
         self.log_dict = self.reduce_loss_dict(losses)
-        if self.ema_decay > 0:
+        if self.faults.total:
+            self.log_dict['steps_left_out'] = self.faults.total
+        self.finished_iter = current_iter
+
+    def _losses(self) -> dict[str, Tensor]:
+        inputs = self.inputs | ({'with_extras': True} if self.losses.needs_extras else {})
+        with torch.autocast(self.device.type, dtype=self.amp_dtype, enabled=self.amp_dtype is not None):
+            result = run_network(self.net_g, self.spec, self.lq, **inputs)
+        self.output, extras = result if self.losses.needs_extras else (result, {})
+        return self.losses(self.output.float(), extras, self.lq, self.gt)
+
+    def _update_weights(self, spoilt: bool) -> None:
+        if not spoilt:
+            self.scaler.step(self.optimizer_g)
+        self.scaler.update()  # lowers its scale where the gradient was not finite
+        if not spoilt and self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
 
     def model_ema(self, decay: float = 0.999) -> None:
@@ -130,15 +139,6 @@ class SatVSRModel(VideoBaseModel):
         super().model_ema(decay)
         for ours, buffer in zip(self.net_g_ema.buffers(), self.get_bare_model(self.net_g).buffers(), strict=True):
             ours.copy_(buffer)
-
-    def _stop_unless_finite(self, name: str, tensor: Tensor, current_iter: int) -> None:
-        value = tensor.item()
-        if not math.isfinite(value):
-            raise TrainingError(
-                f'the {name} is {value} at iteration {current_iter}; the run stops before the weights are spoilt. '
-                f'The last checkpoint is in {self.opt["path"]["models"]}. Lower train.optim_g.lr, set '
-                'train.grad_clip_norm (e.g. 0.5) or use amp: bf16 or none instead of fp16, and go on with '
-                '--auto_resume; or start anew with init: zero_offset.')
 
     # ------------------------------------------------------------------------------------- validation and test
     def test(self) -> None:
@@ -150,7 +150,8 @@ class SatVSRModel(VideoBaseModel):
             self.output = run_network(net, self.spec, self.lq, **self.inputs)
         self.net_g.train(self.is_train)
 
-    def validation(self, dataloader, current_iter: int | str, tb_logger, save_img: bool = False) -> None:
+    def validation(self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any,
+                   save_img: bool = False) -> None:
         """Super-resolve every frame of a data set, score it where there is GT, and keep the best checkpoint."""
         if self.is_train:
             # The toolbox validates once more after its loop has counted one iteration too many.
@@ -158,11 +159,15 @@ class SatVSRModel(VideoBaseModel):
         validation = Validation(self, dataloader.dataset, current_iter, save_img)
         if self.validated.get(validation.name) == current_iter:
             return
+        with random_states_kept():
+            scores = validation.run()
         self.validated[validation.name] = current_iter
-        scores = validation.run()
         if scores is not None:
             self._keep_best(validation.name, scores.average(), current_iter)
             self._log_scores(validation.name, scores, current_iter, tb_logger)
+        if self.is_train:
+            assert isinstance(current_iter, int)  # in tests it is the name of the experiment
+            self.renew_state(current_iter)
 
     def _keep_best(self, dataset: str, average: dict[str, float], current_iter: int | str) -> None:
         """Update the best values; ``net_g_best.pth`` follows one metric on the validation set that came first."""
@@ -174,11 +179,14 @@ class SatVSRModel(VideoBaseModel):
         leading = self.val_opt.best_metric or next(iter(average))
         first = next(iter(self.best_metric_results))
         if self.is_train and dataset == first and self.best_metric_results[dataset][leading]['iter'] == current_iter:
-            self._save_networks('best')
+            try:
+                self.save_networks('best')
+            except WeightsError as error:
+                get_root_logger().error(f'{error}; training goes on without this best checkpoint')
 
     @master_only
-    def _log_scores(self, dataset: str, scores: Scores, current_iter: int | str, tb_logger) -> None:
-        scores.append_csv(Path(self.opt['path']['log'], f'metrics_{dataset}.csv'), current_iter)
+    def _log_scores(self, dataset: str, scores: Scores, current_iter: int | str, tb_logger: Any) -> None:
+        scores.write_csv(Path(self.opt['path']['log'], f'metrics_{dataset}.csv'), current_iter)
         best = '' if not self.is_train else '\nbest: ' + ', '.join(
             f'{metric} {record["val"]:.4f} @ {record["iter"]}'
             for metric, record in self.best_metric_results[dataset].items())
@@ -203,44 +211,3 @@ class SatVSRModel(VideoBaseModel):
         get_root_logger().info(f'Loaded {type(bare).__name__} from {load_path}, {key}')
         for fault in left_out:
             get_root_logger().warning(f'{load_path}, not loaded: {fault}')
-
-    def save(self, epoch: int, current_iter: int) -> None:
-        self._save_networks('latest' if current_iter == -1 else current_iter)
-        self.save_training_state(epoch, current_iter)
-
-    @master_only
-    def _save_networks(self, label: int | str) -> None:
-        networks = {'params': self.net_g}
-        if self.ema_decay > 0:
-            networks['params_ema'] = self.net_g_ema
-        states = {key: {k: v.cpu() for k, v in self.get_bare_model(net).state_dict().items()}
-                  for key, net in networks.items()}
-        save_checkpoint(Path(self.opt['path']['models'], f'net_g_{label}.pth'),
-                        states | record_entries(self.opt['network_g']))
-
-    @master_only
-    def save_training_state(self, epoch: int, current_iter: int) -> None:
-        if current_iter == -1:
-            return
-        save_checkpoint(Path(self.opt['path']['training_states'], f'{current_iter}.state'), {
-            'epoch': epoch,
-            'iter': current_iter,
-            'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
-            'schedulers': [scheduler.state_dict() for scheduler in self.schedulers],
-            'scaler': self.scaler.state_dict(),
-            'best_metric_results': self.best_metric_results,
-        })
-
-    def resume_training(self, resume_state: dict[str, Any]) -> None:
-        """Go on from a training state; rates and schedule are the option file's, which may have been changed."""
-        for scheduler, state in zip(self.schedulers, resume_state['schedulers'], strict=True):
-            state.update({key: value for key, value in scheduler.state_dict().items() if key not in PROGRESS_KEYS})
-        rates = self._get_init_lr()
-        super().resume_training(resume_state)
-        for optimizer, initial_rates in zip(self.optimizers, rates, strict=True):
-            for group, rate in zip(optimizer.param_groups, initial_rates, strict=True):
-                group['lr'] *= rate / group['initial_lr']
-                group['initial_lr'] = rate
-        if self.scaler.is_enabled() and resume_state.get('scaler'):
-            self.scaler.load_state_dict(resume_state['scaler'])
-        self.best_metric_results = resume_state.get('best_metric_results', {})

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import distributed as dist
 
+from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.metrics.score_table import AVERAGE, LEADING_COLUMNS
 
 
@@ -48,17 +49,22 @@ class Scores:
         clips = self.per_clip().values()
         return {metric: sum(clip[metric] for clip in clips) / len(clips) for metric in self.metrics}
 
-    def append_csv(self, path: Path, iteration: int | str) -> None:
-        """Append a row a clip and their average to a CSV file, which gets its header when it is new."""
-        new = not path.exists()
-        with path.open('a', newline='') as file:
-            writer = csv.writer(file)
-            if new:
-                writer.writerow([*LEADING_COLUMNS, *self.metrics])
-            for clip, scores in self.per_clip().items():
-                writer.writerow([iteration, clip, self.clips.count(clip), *(f'{v:.6f}' for v in scores.values())])
-            average = (f'{v:.6f}' for v in self.average().values())
-            writer.writerow([iteration, AVERAGE, len(self.clips), *average])
+    def write_csv(self, path: Path, iteration: int | str) -> None:
+        """Add a row a clip and their average to a CSV file; rows of the same iteration, of a killed run, are replaced.
+
+        Raises:
+            OSError: it cannot be written, and is as it was.
+        """
+        header = [*LEADING_COLUMNS, *self.metrics]
+        earlier: list[list[str]] = []
+        if path.exists():
+            with path.open(newline='') as file:
+                earlier = [row for row in csv.reader(file) if row[:1] not in ([LEADING_COLUMNS[0]], [str(iteration)])]
+        rows = [[iteration, clip, self.clips.count(clip), *(f'{v:.6f}' for v in scores.values())]
+                for clip, scores in self.per_clip().items()]
+        rows.append([iteration, AVERAGE, len(self.clips), *(f'{v:.6f}' for v in self.average().values())])
+        with written_beside(path) as partial, partial.open('w', newline='') as file:
+            csv.writer(file).writerows([header, *earlier, *rows])
 
     def __str__(self) -> str:
         """An aligned table, a row a clip."""

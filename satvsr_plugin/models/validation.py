@@ -50,6 +50,8 @@ class Validation:
         show = get_dist_info()[0] == 0 and self.val_opt.pbar
         for result in tqdm(results, desc=self.name, unit='frame', disable=None if show else True):
             self._take(result, scores)
+            if self.model.is_train and not self.model.opt['dist']:  # processes have unequal numbers of frames
+                self.model.leave_if_asked()
         if scores is not None:
             scores.gather()
         if self._records:
@@ -64,6 +66,7 @@ class Validation:
         if self.save_img:
             write_image(self.picture_path(sample['folder'], Path(frame).stem), to_integers(picture, bit_depth))
         if scores is not None:
+            assert gt is not None  # only data sets that have GT are scored
             scores.put(index, [score(picture, gt, frame, name, metric) for name, metric in self.metrics.items()])
         if self._records:
             centre = to_integers(to_hwc(sample['lq'][sample['lq'].shape[0] // 2]), bit_depth)

@@ -19,6 +19,8 @@ class BicubicUpsample(nn.Module):
     scale * scale output maps and a pixel shuffle.
     """
 
+    kernel: Tensor  # (scale * scale, 1, 5, 5) float64
+
     def __init__(self, scale: int) -> None:
         super().__init__()
         self.scale = scale

@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -139,31 +140,33 @@ def _mmcv_backward(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weight
         return sampled_gradients(grad.contiguous(), x, offset, mask, weight, padding, deformable_groups)
     from mmcv.ops.modulated_deform_conv import ext_module
 
-    grads = tuple(torch.zeros_like(t) for t in (x, offset, mask, weight, bias))
-    grad_x, grad_offset, grad_mask, grad_weight, grad_bias = grads
+    grad_x, grad_offset, grad_mask, grad_weight, grad_bias = (
+        torch.zeros_like(t) for t in (x, offset, mask, weight, bias))
     ones, columns = x.new_empty(0), x.new_empty(0)
     ext_module.modulated_deform_conv_backward(
         x, weight, bias, ones, offset, mask, columns, grad_x, grad_weight, grad_bias, grad_offset, grad_mask,
         grad.contiguous(), **_geometry(weight, padding, deformable_groups))
-    return grads
+    return grad_x, grad_offset, grad_mask, grad_weight, grad_bias
 
 
 @_mmcv_forward.register_fake
-def _(x, offset, mask, weight, bias, padding, deformable_groups):
+def _(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, padding: int,
+      deformable_groups: int) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0], *offset.shape[2:])
 
 
 @_mmcv_backward.register_fake
-def _(grad, x, offset, mask, weight, bias, padding, deformable_groups):
+def _(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor, padding: int,
+      deformable_groups: int) -> tuple[Tensor, ...]:
     return tuple(torch.empty_like(t) for t in (x, offset, mask, weight, bias))
 
 
-def _save_inputs(ctx, inputs, output) -> None:
+def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, ctx.padding, ctx.deformable_groups = inputs
     ctx.save_for_backward(*tensors)
 
 
-def _differentiate(ctx, grad: Tensor):
+def _differentiate(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     grads = _mmcv_backward(grad, *ctx.saved_tensors, ctx.padding, ctx.deformable_groups)
     return (*grads, None, None)
 

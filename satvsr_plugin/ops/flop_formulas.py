@@ -6,7 +6,7 @@ Importing this module registers the formulas.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -35,7 +35,7 @@ def _modulated_deform_conv_flops(x: Sequence[int], _offset: Any, _mask: Any, wei
     return deform_conv_flops(x, weight, *shapes, out_shape=out_shape, **arguments)
 
 
-_FORMULAS = {
+_FORMULAS: dict[Any, Callable[..., int]] = {
     torch.ops.satvsr.modulated_deform_conv2d: _modulated_deform_conv_flops,
     torch.ops.torchvision.deform_conv2d: deform_conv_flops,
 }

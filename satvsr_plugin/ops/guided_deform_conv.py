@@ -38,8 +38,8 @@ class GuidedDeformConv(nn.Module):
 
     def zero_offset(self) -> None:
         """Start as half a plain convolution: all offsets 0, all mask values sigmoid(0) = 0.5."""
-        nn.init.zeros_(self.conv_offset_mask.weight)
-        nn.init.zeros_(self.conv_offset_mask.bias)
+        for parameter in self.conv_offset_mask.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, guide: Tensor) -> Tensor:
         """Args: x, guide: (b, c, h, w). Returns: (b, num_out_ch, h, w)."""

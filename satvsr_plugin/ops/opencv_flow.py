@@ -59,13 +59,14 @@ def opencv_flow(frames: np.ndarray, centre: int, method: str) -> np.ndarray:
 
 
 def _dis() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         height, width = first.shape
         first, second = _enlarge(first), _enlarge(second)
         top, left = (first.shape[0] - height) // 2, (first.shape[1] - width) // 2
-        return estimator.calc(first, second, None)[top:top + height, left:left + width]
+        flow = estimator.calc(first, second, None)  # type: ignore[call-overload]  # None makes it start anew
+        return flow[top:top + height, left:left + width]
 
     return estimate
 
@@ -78,8 +79,12 @@ def _enlarge(frame: np.ndarray) -> np.ndarray:
 
 
 def _farneback() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    return lambda first, second: cv2.calcOpticalFlowFarneback(
-        first, second, None, pyr_scale=0.5, levels=3, winsize=15, iterations=3, poly_n=5, poly_sigma=1.2, flags=0)
+    def estimate(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        flow = np.empty((*first.shape, 2), np.float32)
+        return cv2.calcOpticalFlowFarneback(first, second, flow, pyr_scale=0.5, levels=3, winsize=15, iterations=3,
+                                            poly_n=5, poly_sigma=1.2, flags=0)
+
+    return estimate
 
 
 METHODS: dict[str, Callable[[], Callable[[np.ndarray, np.ndarray], np.ndarray]]] = {

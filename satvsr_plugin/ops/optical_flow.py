@@ -50,7 +50,7 @@ def _opencv_flow(centre: Tensor, neighbours: Tensor, method: str) -> Tensor:
 
 
 @_opencv_flow.register_fake
-def _(centre, neighbours, method):
+def _(centre: Tensor, neighbours: Tensor, method: str) -> Tensor:
     b, n, _, h, w = neighbours.shape
     return centre.new_empty(b, n, 2, h, w)
 

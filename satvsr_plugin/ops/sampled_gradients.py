@@ -37,10 +37,11 @@ def sampled_gradients(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, wei
         Gradients of x, offset, mask, weight and bias, in their shapes.
     """
     most = max(1, _MOST_COLUMNS // (x.shape[1] * weight.shape[-1]**2 * grad[0, 0].numel()))
-    parts = [_of_some_samples(*tensors, weight, padding, groups)
-             for tensors in zip(*(tensor.split(most) for tensor in (grad, x, offset, mask)), strict=True)]
+    splits = zip(grad.split(most), x.split(most), offset.split(most), mask.split(most), strict=True)
+    parts = [_of_some_samples(*split, weight, padding, groups) for split in splits]
     grad_x, grad_offset, grad_mask, grad_weight = zip(*parts, strict=True)
-    return (torch.cat(grad_x), torch.cat(grad_offset), torch.cat(grad_mask), sum(grad_weight), grad.sum((0, 2, 3)))
+    return (torch.cat(grad_x), torch.cat(grad_offset), torch.cat(grad_mask),
+            sum(grad_weight, start=weight.new_zeros(())), grad.sum((0, 2, 3)))
 
 
 def _of_some_samples(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, padding: int,

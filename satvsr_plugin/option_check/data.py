@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +14,10 @@ from pydantic import BaseModel
 
 from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.errors import SatVSRError
-from satvsr_plugin.option_check.general import model_class, registered, section
+from satvsr_plugin.option_check.general import model_class, name_problems, registered, section
 from satvsr_plugin.option_check.networks import network_argument
 from satvsr_plugin.option_check.schema import DatasetOptions, TrainDatasetOptions
+from satvsr_plugin.option_check.shared_memory import shared_memory_problems
 from satvsr_plugin.option_check.validation import score_problems
 from satvsr_plugin.option_sentences import Problem, problems_of_section
 
@@ -77,6 +78,7 @@ def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any],
     told = {item.where for item in problems}
     loader = TrainDatasetOptions if phase == 'train' else DatasetOptions
     problems += [item for item in problems_of_section(loader, options, where) if item.where not in told]
+    problems += name_problems(options.get('name'), f'{where}.name')
     problems += [*_loader_problems(phase, options, where), *_frame_problems(opt, options, declared, where, spec)]
     if spec and 'flows' in spec.needs and not options.get('flow_root'):
         problems.append(Problem(f'{where}.flow_root', 'is missing, but network_g is given precomputed flow; make it '
@@ -95,7 +97,7 @@ def _as_the_toolbox_fills(opt: dict[str, Any], phase: str, options: dict[str, An
         filled['scale'] = opt['scale']
     for key in ('dataroot_gt', 'dataroot_lq'):
         if isinstance(filled.get(key), str):
-            filled[key] = str(Path(filled[key]).expanduser())
+            filled[key] = os.path.expanduser(filled[key])
     return filled
 
 
@@ -110,7 +112,7 @@ def _missing_paths(options: dict[str, Any], where: str) -> list[Problem]:
         Problem(f'{where}.{key}', f'there is no {value}; mend the path')
         for key, value in options.items()
         if (str(key).startswith('dataroot') or key == 'meta_info_file') and isinstance(value, str)
-        and not Path(value).exists()
+        and not os.path.exists(value)
     ]
 
 
@@ -142,10 +144,11 @@ def _frame_problems(opt: dict[str, Any], options: dict[str, Any], declared: type
         yield Problem(f'{where}.num_frame', f'is {num_frame}, but {whose}; make them equal')
 
 
-def _patch_problems(opt: dict[str, Any], options: dict[str, Any], dataset_class: type, where: str,
+def _patch_problems(opt: dict[str, Any], options: dict[str, Any], dataset_class: Any, where: str,
                     spec: InputSpec) -> Iterator[Problem]:
     """Training patches against what the network and its losses want."""
-    if spec.sees == 'clip' and not dataset_class.gt_of_all_frames:
+    # a data set of another plugin may declare options without saying this
+    if spec.sees == 'clip' and not getattr(dataset_class, 'gt_of_all_frames', True):
         yield Problem(f'{where}.type', f'{dataset_class.__name__} gives GT of the centre frame only, but '
                                        f'{_network_name(opt)} makes all frames; use Jilin189RecurrentDataset')
     size = options.get('gt_size')
@@ -164,8 +167,11 @@ def _build_problems(opt: dict[str, Any], dataset_class: type, options: dict[str,
                     spec: InputSpec | None) -> Iterator[Problem]:
     try:
         dataset = _build_quietly(dataset_class, options)
-        if options['phase'] != 'train' and hasattr(model_class(opt), 'val_options'):
+        evaluated = options['phase'] != 'train' and hasattr(model_class(opt), 'val_options')
+        if evaluated:
             yield from score_problems(opt, dataset)
+        if evaluated or options['phase'] == 'train':  # the toolbox's models evaluate without workers
+            yield from shared_memory_problems(opt, options, dataset, where)
     except SatVSRError as error:
         yield Problem(where, str(error))
         return

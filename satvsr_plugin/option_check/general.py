@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -58,9 +59,7 @@ def general_problems(opt: dict[str, Any], is_train: bool, model: type | None) ->
     yield from problems_of_section(kind, opt)
     if isinstance(opt.get('model_type'), str):
         yield from registered(MODEL_REGISTRY, opt, '', 'model_type')[1]
-    name = opt.get('name')
-    if isinstance(name, str) and (set(name) & set('/\\') or name in ('.', '..')):
-        yield Problem('name', f"'{name}' cannot be the name of a folder; leave out / and \\")
+    yield from name_problems(opt.get('name'), 'name')
     yield from _unknown_keys(opt, list(kind.model_fields), closed=hasattr(model, 'train_options'))
     if 'val' in opt and opt['val'] is None:
         yield Problem('val', 'is empty; fill it or remove the line')
@@ -68,6 +67,12 @@ def general_problems(opt: dict[str, Any], is_train: bool, model: type | None) ->
         yield Problem('num_gpu', f'is {opt["num_gpu"]}, but PyTorch sees no GPU; use auto, or 0 for the CPU')
     if is_train:
         yield from _logger_problems(section(opt, 'logger'))
+
+
+def name_problems(name: Any, where: str) -> Iterator[Problem]:
+    """A name under which something is saved must not lead to another folder."""
+    if isinstance(name, str) and (re.search(r'[/\\\x00-\x1f\x7f]', name) or name in ('.', '..')):
+        yield Problem(where, f'{name!r} cannot be the name of a folder; leave out /, \\ and control characters')
 
 
 def _unknown_keys(opt: dict[str, Any], known: list[str], closed: bool) -> Iterator[Problem]:
@@ -111,5 +116,5 @@ def path_problems(opt: dict[str, Any], is_train: bool) -> Iterator[Problem]:
 def _file_problems(value: Any, where: str) -> Iterator[Problem]:
     if not isinstance(value, str):
         yield Problem(where, f'must be the path of a file, not {describe(value)}')
-    elif not Path(value).expanduser().is_file():
+    elif not os.path.isfile(os.path.expanduser(value)):
         yield Problem(where, f'there is no file {value}; mend the path, or use ~ for none')

@@ -36,6 +36,7 @@ class LoggerOptions(_Closed):
 
     print_freq: PositiveCount
     save_checkpoint_freq: PositiveCount
+    keep_checkpoints: PositiveCount | None = None  # read by our model: the last ones only; None: all
     use_tb_logger: bool
     wandb: WandbOptions | None = None
 
@@ -95,7 +96,7 @@ class TrainDatasetOptions(DatasetOptions):
 
     batch_size_per_gpu: int = Field(gt=0)
     num_worker_per_gpu: int = Field(ge=0)
-    dataset_enlarge_ratio: float = Field(default=1, gt=0)
+    dataset_enlarge_ratio: float = Field(default=1, gt=0, le=100_000)  # the sampler makes a list of all samples
 
 
 class OptimizerOptions(_Open):

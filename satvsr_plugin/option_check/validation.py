@@ -11,7 +11,7 @@ from basicsr.utils.registry import METRIC_REGISTRY
 
 from satvsr_plugin.errors import SatVSRError
 from satvsr_plugin.models.pictures import score, to_hwc, to_integers
-from satvsr_plugin.option_check.general import registered, section
+from satvsr_plugin.option_check.general import name_problems, registered, section
 from satvsr_plugin.option_check.schema import ForeignValOptions
 from satvsr_plugin.option_sentences import Problem, describe, problems_of_call, problems_of_section
 from satvsr_plugin.options import unknown_name
@@ -35,6 +35,7 @@ def val_problems(opt: dict[str, Any], is_train: bool, model: type | None) -> Ite
             yield Problem(f'val.{key}', 'is missing; add it')
     if not declared and model:
         yield from _toolbox_model_problems(val, is_train, model)
+    yield from name_problems(val.get('suffix'), 'val.suffix')
     metrics = section(val, 'metrics')
     for name in metrics:
         yield from _metric_problems(section(metrics, name), f'val.metrics.{name}')

@@ -7,18 +7,16 @@ that setup.py allows; what has to do with torchvision and Python does nothing wh
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import importlib
 import importlib.util
 import logging
-import math
-import shutil
 import sys
 import types
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-from satvsr_plugin.errors import OptionError, WeightsError
+from satvsr_plugin.errors import OptionError
 from satvsr_plugin.toolbox import networks
 
 
@@ -30,13 +28,13 @@ def prepare_import() -> None:
 
 def mend() -> None:
     """Replace the faulty functions of the imported toolbox."""
+    from satvsr_plugin.toolbox import training  # imports the toolbox
+
     _read_options_safely()
-    _resume_on_any_device()
-    _resume_with_the_kept_option_file()
     _start_processes_without_gpu()
     _silence_false_warning()
     _pass_on_loader_errors()
-    _train_to_the_last_iteration()
+    training.mend()
     networks.mend()
 
 
@@ -48,7 +46,7 @@ def _provide_functional_tensor() -> None:
     from torchvision.transforms.functional import rgb_to_grayscale
 
     module = types.ModuleType(name)
-    module.rgb_to_grayscale = rgb_to_grayscale
+    vars(module).update(rgb_to_grayscale=rgb_to_grayscale)
     sys.modules[name] = module
 
 
@@ -58,60 +56,46 @@ def _provide_distutils() -> None:
         importlib.import_module('setuptools')
 
 
+_checked: dict[tuple[str, ...], dict[str, Any]] = {}
+
+
+def hand_over(options: dict[str, Any], file: str, overrides: Sequence[str]) -> None:
+    """Give the next ``parse_options`` of this file and these overrides the options that were checked.
+
+    Otherwise it reads the file again, which may have changed, or, being a pipe, be empty by then.
+    """
+    asked = (file, *overrides)
+    _checked[asked] = options
+
+
 def _read_options_safely() -> None:
-    """``parse_options`` reads YAML with a loader that builds any Python object a tag asks for."""
+    """``parse_options`` builds any Python object that a YAML tag asks for, and executes overrides as code."""
+    from basicsr import test, train
     from basicsr.utils import options
 
-    from satvsr_plugin.options import SafeOptionLoader
+    from satvsr_plugin.options import SafeOptionLoader, load_options
 
     _, dumper = options.ordered_yaml()
     options.ordered_yaml = lambda: (SafeOptionLoader, dumper)
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument('-opt')
+    parser.add_argument('--force_yml', nargs='+', default=[])
+    parse = options.parse_options
 
+    def parse_options(root_path: str, is_train: bool = True) -> tuple[dict[str, Any], argparse.Namespace]:
+        command = sys.argv
+        given, others = parser.parse_known_args(command[1:])
+        if given.opt is None:
+            return parse(root_path, is_train)  # ends with the toolbox's own message
+        read = _checked.pop((given.opt, *given.force_yml), None) or load_options(given.opt, given.force_yml)
+        options.yaml = types.SimpleNamespace(load=lambda *_, **__: read)
+        sys.argv = [command[0], '-opt', given.opt, *others]  # the overrides are in what was read
+        try:
+            return parse(root_path, is_train)
+        finally:
+            sys.argv = command  # which the experiment's copy of the option file names
 
-def _resume_on_any_device() -> None:
-    """``load_resume_state`` calls CUDA even when training runs on a CPU."""
-    from basicsr import train
-
-    train.load_resume_state = load_resume_state
-
-
-def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-    """Read the training state that ``--auto_resume`` or ``path.resume_state`` asks for, onto the CPU.
-
-    Args:
-        opt: the toolbox's options; ``path.resume_state`` and the network's path are set as the toolbox does.
-
-    Returns:
-        The state, or None when training starts anew. Optimizers move it to their own device.
-
-    Raises:
-        WeightsError: the file cannot be read.
-    """
-    import torch
-    from basicsr.utils import check_resume
-
-    if opt['auto_resume']:
-        newest = max(saved_states(opt['path']['training_states']), key=lambda path: int(path.stem), default=None)
-        opt['path']['resume_state'] = str(newest) if newest else None
-    path = opt['path'].get('resume_state')
-    if path is None:
-        return None
-    remedy = ('delete it, and --auto_resume takes the one before' if opt['auto_resume'] else
-              'choose another one with path.resume_state')
-    try:
-        state = torch.load(path, map_location='cpu', weights_only=True)
-    except Exception as error:
-        raise WeightsError(f'{path}: cannot read this training state ({error}); {remedy}') from error
-    missing = {'epoch', 'iter', 'optimizers', 'schedulers'}.difference(state if isinstance(state, dict) else ())
-    if missing:
-        raise WeightsError(f'{path}: is no training state, since it lacks {", ".join(sorted(missing))}; {remedy}')
-    check_resume(opt, state['iter'])
-    return state
-
-
-def saved_states(folder: str | Path) -> list[Path]:
-    """The training states in a folder: files that are called after their iteration, ``5000.state``."""
-    return [path for path in Path(folder).glob('*.state') if path.stem.isdecimal()]
+    options.parse_options = train.parse_options = test.parse_options = parse_options
 
 
 def _start_processes_without_gpu() -> None:
@@ -139,35 +123,6 @@ def end_processes() -> None:
     if distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
-
-
-def _resume_with_the_kept_option_file() -> None:
-    """``copy_opt_file`` fails where the option file is the copy that the experiment keeps, which it would replace."""
-    from basicsr import train
-
-    copy = train.copy_opt_file
-
-    def copy_opt_file(opt_file: str, experiments_root: str) -> None:
-        with contextlib.suppress(shutil.SameFileError):
-            copy(opt_file, experiments_root)
-
-    train.copy_opt_file = copy_opt_file
-
-
-def _train_to_the_last_iteration() -> None:
-    """The training loop counts its epochs with the incomplete batch that the loader drops, and ends too early."""
-    from basicsr import train
-
-    create = train.create_train_val_dataloader
-
-    def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple:
-        train_loader, train_sampler, val_loaders, _, total_iters = create(opt, logger)
-        if len(train_loader) == 0:
-            raise OptionError(f'datasets.train: {len(train_loader.dataset)} windows make no batch for each of '
-                              f'{opt["world_size"]} processes; lower batch_size_per_gpu or set dataset_enlarge_ratio')
-        return train_loader, train_sampler, val_loaders, math.ceil(total_iters / len(train_loader)), total_iters
-
-    train.create_train_val_dataloader = create_train_val_dataloader
 
 
 def _silence_false_warning() -> None:

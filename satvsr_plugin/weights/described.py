@@ -94,7 +94,7 @@ def build_described(path: str | Path | None, network: Mapping[str, Any] | None =
                            f'result, such as residual; {_REMEDY}. Original checkpoints: convert them with '
                            'scripts/convert_weights.py')
     try:
-        net = _build(weights, is_trusted=network is not None)
+        net = _build(weights.network, weights.state_dict, is_trusted=network is not None)
     except WeightsError as error:
         remedy = _REMEDY if network is None else 'check network_g in the option file'
         raise WeightsError(f'{path}: {error}\nIf the file is the right one, {remedy}') from error
@@ -128,16 +128,16 @@ def default_weights() -> Path:
     return DEFAULT
 
 
-def _build(weights: Weights, is_trusted: bool) -> nn.Module:
+def _build(network: Mapping[str, Any], state_dict: Mapping[str, Tensor], is_trusted: bool) -> nn.Module:
     """Build and load; of an untrusted description, memory is taken only once the weights are found to be there."""
-    candidate = build(weights.network) if is_trusted else outline(weights.network, len(weights.state_dict))
-    faults = compare_keys(candidate, weights.state_dict) or _other_numbers(candidate, weights.state_dict)
+    candidate = build(network) if is_trusted else outline(network, len(state_dict))
+    faults = compare_keys(candidate, state_dict) or _other_numbers(candidate, state_dict)
     if faults:
-        raise WeightsError(f'these weights do not fit {weights.network["type"]}:\n  ' + '\n  '.join(faults))
-    if not is_trusted and _bytes_needed(candidate) > 2 * _bytes_stored(weights.state_dict) + _SMALL:
-        raise WeightsError(f'the file holds fewer numbers than {weights.network["type"]} needs')
-    net = candidate if is_trusted else build(weights.network)
-    net.load_state_dict(weights.state_dict)
+        raise WeightsError(f'these weights do not fit {network["type"]}:\n  ' + '\n  '.join(faults))
+    if not is_trusted and _bytes_needed(candidate) > 2 * _bytes_stored(state_dict) + _SMALL:
+        raise WeightsError(f'the file holds fewer numbers than {network["type"]} needs')
+    net = candidate if is_trusted else build(network)
+    net.load_state_dict(state_dict)
     return net
 
 

@@ -6,6 +6,7 @@ import pickle
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,17 +49,19 @@ def crc32_of(path: str | Path) -> int:
     return crc32
 
 
-def save_checkpoint(path: str | Path, checkpoint: dict) -> None:
-    """Write a checkpoint so that a half-written file is never seen under its final name.
+def save_checkpoint(path: str | Path, checkpoint: Mapping[str, Any]) -> None:
+    """Write a checkpoint so that a half-written file is never seen under its final name, not even after a power cut.
 
     Raises:
         WeightsError: the file cannot be written.
     """
     try:
-        with written_beside(Path(path)) as partial:
-            torch.save(checkpoint, partial)
+        with written_beside(Path(path), durably=True) as partial, open(partial, 'wb') as file:
+            torch.save(checkpoint, file)
     except (OSError, RuntimeError) as error:
-        raise WeightsError(f'{path}: cannot be written ({error})') from error
+        # PyTorch's own error is about positions in the file; the one before it says what the system refused.
+        reason = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise WeightsError(f'{path}: cannot be written ({reason})') from error
 
 
 def load_into(net: torch.nn.Module, checkpoint: Mapping, path: str | Path, param_key: str | None = 'params',

@@ -100,4 +100,5 @@ def _plain(value: Any) -> Any:
 
 def _names_file(key: Any, value: Any) -> bool:
     """``spynet_path``, ``edvr_path`` and the like, and whatever else looks like a path or an address."""
-    return key != 'type' and (str(key).endswith('path') or isinstance(value, str) and ('/' in value or '\\' in value))
+    return key != 'type' and (str(key).endswith('path')
+                              or (isinstance(value, str) and ('/' in value or '\\' in value)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,16 @@ def _read_zip(stream: BytesIO, size: int) -> tuple[Any, Storages]:
                 raise WeightsError(f'damaged: its {name:.30} is compressed, or longer than the file')
             return archive.read(info)
 
+        def read_storage(key: str, _length: int) -> bytes:
+            return read(f'data/{key}')
+
         if 'byteorder' in members and read('byteorder') != b'little':
             raise WeightsError(OTHER_ORDER)
         unpickler = InertUnpickler(next_pickle(BytesIO(read('data.pkl'))))
         root = unpickler.load()
         storages, left = {}, size  # members may overlap, but all together not hold more than the file
         for key, saved in unpickler.storages.items():
-            storages[key] = _numbers(saved, left, lambda _, name=f'data/{key}': read(name))
+            storages[key] = _numbers(saved, left, partial(read_storage, key))
             left -= storages[key].nbytes
     return root, storages
 

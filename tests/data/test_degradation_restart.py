@@ -208,7 +208,7 @@ def test_frames_that_appear_meanwhile_are_not_overwritten(tmp_path: Path, monkey
     monkeypatch.setitem(degrade_clips.__globals__, '_make_frames', make_and_meet)
     with pytest.raises(DataError, match=re.escape('out/LR4x: 1 of the frames are there already (000/001.png)')):
         degrade_clips(gt, out, BLIND)
-    assert [name for name in visible(files_in(out))] == ['LR4x/000/001.png']
+    assert list(visible(files_in(out))) == ['LR4x/000/001.png']
     monkeypatch.undo()
     assert degrade_clips(gt, out, BLIND, overwrite=True).taken_up == 2
     degrade_clips(gt, tmp_path / 'whole', BLIND)

@@ -83,7 +83,7 @@ class ZenodoServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ZenodoServer
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         prefix = f'/api/records/{RECORD}'
         if self.path == prefix:
             fault = self._next_fault('record')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -27,7 +29,7 @@ def test_tiles_have_one_size_share_the_overlap_and_weigh_1_together(grid):
         total[3 * tile.top:3 * (tile.top + h), 3 * tile.left:3 * (tile.left + w)] += weights
     np.testing.assert_allclose(total, 1, atol=1e-6)
     for starts, size in ((grid.tops, h), (grid.lefts, w)):
-        assert all(a + size - b >= grid.overlap for a, b in zip(starts, starts[1:], strict=False))
+        assert all(a + size - b >= grid.overlap for a, b in pairwise(starts))
 
 
 def test_as_few_tiles_as_possible():

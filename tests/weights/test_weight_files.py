@@ -87,8 +87,8 @@ def test_ema_weights_are_chosen_by_key_and_fall_back_to_params(net):
 def test_a_checkpoint_that_cannot_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
     save_checkpoint(tmp_path / 'net.pth', {'params': 1})
 
-    def fill_the_disk(_checkpoint, path):
-        path.write_bytes(b'half a file')
+    def fill_the_disk(_checkpoint, file):
+        file.write(b'half a file')
         raise OSError(errno.ENOSPC, 'No space left on device')
 
     monkeypatch.setattr(torch, 'save', fill_the_disk)

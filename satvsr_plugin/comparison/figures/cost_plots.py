@@ -34,8 +34,8 @@ def parameter_points(costs: Mapping[str, Cost], psnr: Mapping[str, float]) -> li
 
 def time_points(costs: Mapping[str, Cost], psnr: Mapping[str, float]) -> list[Point]:
     """PSNR (dB) over milliseconds a frame, for the systems that have both."""
-    return [Point(name, costs[name].milliseconds, value) for name, value in psnr.items()
-            if name in costs and costs[name].milliseconds is not None]
+    return [Point(name, milliseconds, value) for name, value in psnr.items()
+            if name in costs and (milliseconds := costs[name].milliseconds) is not None]
 
 
 def plot_cost(

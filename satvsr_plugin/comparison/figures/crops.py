@@ -65,8 +65,8 @@ def _overview(whole: np.ndarray, crop: Crop, height: int) -> np.ndarray:
     scale = height / whole.shape[0]
     size = (max(1, round(whole.shape[1] * scale)), height)
     resized = cv2.resize(whole, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST)
-    corners = [(math.floor(x * scale), math.floor(y * scale)) for x, y in _corners(crop)]
-    return cv2.rectangle(resized, *corners, color=_RED, thickness=2)
+    first, last = ((math.floor(x * scale), math.floor(y * scale)) for x, y in _corners(crop))
+    return cv2.rectangle(resized, first, last, color=_RED, thickness=2)
 
 
 def _corners(crop: Crop) -> list[tuple[int, int]]:

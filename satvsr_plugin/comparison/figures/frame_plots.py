@@ -44,7 +44,9 @@ def plot_frames(systems: Sequence[System], look: Mapping[str, Style]) -> Figure:
 def _plot_clip(axes: Axes, systems: Sequence[System], clip: str, look: Mapping[str, Style]) -> list:
     lines = []
     for system in systems:
-        values = system.record.clips[clip].scores[psnr_of(system.record)]
+        metric = psnr_of(system.record)
+        assert metric is not None, 'only systems with a PSNR are plotted'
+        values = system.record.clips[clip].scores[metric]
         style = look[system.name]
         lines += axes.plot(range(len(values)), values, color=style.colour, linestyle=style.dash, marker=style.marker,
                            markersize=3.5, markevery=max(1, len(values) // 10), linewidth=1.4)

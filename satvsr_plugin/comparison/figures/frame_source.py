@@ -25,7 +25,7 @@ class FrameSource:
     """
 
     def __init__(self, root: str | Path, clips: Mapping[str, Sequence[str]], backend: Backend | None = None) -> None:
-        found = 'lmdb' if Path(root, 'data.mdb').exists() else 'disk'
+        found: Backend = 'lmdb' if Path(root, 'data.mdb').exists() else 'disk'
         self._source = open_clips(root, backend or found)
         self._files = {(clip, frame_key(file)): file for clip, files in self._source.clips.items() for file in files}
         missing = [f'{clip}/{frame}' for clip, frames in clips.items() for frame in frames

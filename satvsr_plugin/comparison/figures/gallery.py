@@ -74,7 +74,9 @@ class Gallery:
             DataError: it is missing or unreadable.
         """
         system = self.systems[name]
-        return read_image(system.record.picture(system.folder, clip, frame))
+        path = system.record.picture(system.folder, clip, frame)
+        assert path is not None, 'systems without pictures are left out'
+        return read_image(path)
 
     def low(self, clip: str, frame: str) -> np.ndarray | None:
         """The LR frame, (h, w, bands); None where there is none.
@@ -113,7 +115,7 @@ class Gallery:
             self.notes.append(f'not in the pictures: {system.name} saved none; test it again with val.save_img: true')
             return False
         files = (record.picture(system.folder, clip, frame) for clip, frames in self.clips.items() for frame in frames)
-        missing = [path for path in files if not path.is_file()]
+        missing = [path for path in files if path and not path.is_file()]
         if missing:
             others = f' and {len(missing) - 1} others' if len(missing) > 1 else ''
             self.notes.append(f'not in the pictures: {system.name} lacks {missing[0]}{others}; '

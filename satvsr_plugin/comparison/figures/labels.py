@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
 # Where a name may stand, from the best place on: how far from the point (in points) and how it is aligned there.
@@ -28,23 +29,22 @@ def put_labels(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
         axes: with its limits and layout final.
         points: names, and where they are in data coordinates.
     """
-    renderer = axes.figure.canvas.get_renderer()
-    taken = [text.get_window_extent(renderer) for text in axes.texts]
+    taken = [text.get_window_extent() for text in axes.texts]
     taken += [_around(axes.transData.transform((x, y))) for _, x, y in points]
     for name, x, y in points:
         label = axes.annotate(name, (x, y), (0, 0), textcoords='offset points', fontsize=9)
         costs = []
         for place in _PLACES:
             _move(label, place)
-            box = label.get_window_extent(renderer)
+            box = label.get_window_extent()
             costs.append(_covered(box, taken) + _outside(box, axes.bbox))
             if not costs[-1]:
                 break
         _move(label, _PLACES[int(np.argmin(costs))])
-        taken.append(label.get_window_extent(renderer))
+        taken.append(label.get_window_extent())
 
 
-def _move(label, place: tuple[int, int, str, str]) -> None:
+def _move(label: Annotation, place: tuple[int, int, str, str]) -> None:
     right, up, horizontal, vertical = place
     label.set(position=(right, up), ha=horizontal, va=vertical)
 

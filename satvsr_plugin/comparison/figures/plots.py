@@ -9,15 +9,19 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # older releases lack it
+
 INK, GRID = '#1b1f24', '#d0d7de'
 _LONGEST = 48  # characters of a name
 
-_LOOK = {
+_LOOK: dict[RcKeyType, Any] = {
     'font.family': 'DejaVu Sans',  # comes with matplotlib
     'font.size': 10,
     'text.parse_math': False,  # a system may be called "$x"

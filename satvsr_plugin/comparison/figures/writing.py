@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from satvsr_plugin.atomic import written_beside
@@ -192,7 +193,7 @@ def _plot(name: str, title: str, caption: str, figure: Figure) -> Drawing:
     return Drawing(name, title, caption, as_png(figure), as_svg(figure, Path(name).stem))
 
 
-def _png(image) -> bytes:
+def _png(image: np.ndarray) -> bytes:
     return encode_image('.png', image, 'figure')
 
 

@@ -64,13 +64,13 @@ def pack(gallery: Gallery, frames: int, bicubic: bool, limit: int = LIMIT) -> Pa
     Raises:
         DataError: a picture is missing or unreadable, or shapes or types differ.
     """
-    kinds = {name: 'system' for name in gallery.systems}
-    listed = list(kinds.items()) + [(GT, 'gt')] * (gallery.gt is not None)
+    listed = [(name, 'system') for name in gallery.systems] + [(GT, 'gt')] * (gallery.gt is not None)
     if gallery.lq is not None:
         listed += [(BICUBIC, 'bicubic')] * bicubic + [(LOW, 'lr')]
     sources, kinds = [name for name, _ in listed], [kind for _, kind in listed]
     wanted = list(by_importance(gallery.clips, frames))
-    packed, size = [], 0
+    packed: list[PackedFrame] = []
+    size = 0
     for clip, frame in wanted:
         candidate = _pack_frame(gallery, clip, frame, bicubic)
         size += sum(map(len, candidate.uris))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import pairwise
 
 from satvsr_plugin.data.clip_source import frame_key
@@ -42,7 +42,7 @@ def judge_clips(side: str, frames: Frames) -> list[Finding]:
     return findings
 
 
-def judge_numbers(side: str, clips: Mapping[str, Iterable[str]]) -> list[Finding]:
+def judge_numbers(side: str, clips: Mapping[str, Collection[str]]) -> list[Finding]:
     """Frames whose numbers do not go on as those of the rest of their clip, e.g. 000, 001, 003.
 
     Args:
@@ -51,8 +51,8 @@ def judge_numbers(side: str, clips: Mapping[str, Iterable[str]]) -> list[Finding
     """
     findings = []
     for clip, keys in clips.items():
-        parts = [re.fullmatch(r'(.*?)(\d+)', key) for key in keys]
-        if len(parts) < 3 or not all(parts) or len({part[1] for part in parts}) > 1:
+        parts = [part for key in keys if (part := re.fullmatch(r'(.*?)(\d+)', key))]
+        if len(parts) < max(3, len(keys)) or len({part[1] for part in parts}) > 1:
             continue  # names that end with no number, or of several series, have no order to check
         steps = Counter(int(after[2]) - int(before[2]) for before, after in pairwise(parts))
         usual = min(steps, key=lambda step: (-steps[step], step))

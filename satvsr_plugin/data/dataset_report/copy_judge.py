@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import groupby
+from typing import TypeGuard
 
 from satvsr_plugin.data.clip_source import frame_key
 from satvsr_plugin.data.dataset_report.findings import Finding, Kind
-from satvsr_plugin.data.dataset_report.frames import Frame, Frames
+from satvsr_plugin.data.dataset_report.frames import Damaged, Frame, Frames
 
 EXAMPLES = 3
 
@@ -57,11 +59,11 @@ def without_repeats(main: list[Finding], lq: list[Finding], both: str) -> list[F
             *(finding for finding in lq if place(finding) not in main_places)]
 
 
-def _counts(frame: object) -> bool:
+def _counts(frame: Frame | Damaged) -> TypeGuard[Frame]:
     return isinstance(frame, Frame) and not frame.blank
 
 
-def _runs(found: dict[str, object]) -> list[tuple[bytes, list[str]]]:
+def _runs(found: Mapping[str, Frame | Damaged]) -> list[tuple[bytes, list[str]]]:
     """Digest and names of neighbouring frames that are identical; most runs have one frame."""
     runs = groupby(found.items(), lambda item: item[1].digest if _counts(item[1]) else None)
     return [(digest, [name for name, _ in items]) for digest, items in runs if digest]
@@ -77,8 +79,9 @@ def _duplicate_clips(frames: Frames) -> list[tuple[str, ...]]:
     """Groups of clips whose frames are the same, one by one."""
     groups = defaultdict(list)
     for clip, found in frames.items():
-        if all(isinstance(frame, Frame) for frame in found.values()) and any(map(_counts, found.values())):
-            groups[tuple(frame.digest for frame in found.values())].append(clip)
+        readable = [frame for frame in found.values() if isinstance(frame, Frame)]
+        if len(readable) == len(found) and any(map(_counts, readable)):
+            groups[tuple(frame.digest for frame in readable)].append(clip)
     return [tuple(clips) for clips in groups.values() if len(clips) > 1]
 
 

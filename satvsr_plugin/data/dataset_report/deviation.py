@@ -78,6 +78,6 @@ def pooled(deviations: Iterable[Deviation]) -> Deviation:
     """The deviation of several frames together."""
     total = Deviation()
     for one in deviations:
-        sums = Deviation(*(a + b for a, b in zip(total, one, strict=True)))
+        sums = Deviation._make(a + b for a, b in zip(total, one, strict=True))
         total = sums._replace(largest=max(total.largest, one.largest))
     return total

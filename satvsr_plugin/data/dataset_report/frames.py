@@ -100,7 +100,7 @@ def collect(main: Collection, lq: Collection | None, scale: int | None, sample: 
             if isinstance(result, DataError):  # of the making of LR only, since reading reports its own
                 raise result
             for frames, place, frame in ((facts.main, job.main, result.main), (facts.lq, job.lq, result.lq)):
-                if place:
+                if place and frame:
                     frames.setdefault(job.clip, {})[place[1]] = frame
             if result.comparison:
                 facts.comparisons.setdefault(job.clip, {})[job.key] = result.comparison
@@ -108,22 +108,24 @@ def collect(main: Collection, lq: Collection | None, scale: int | None, sample: 
 
 
 def _jobs(main: ClipSource | None, lq: ClipSource | None, scale: int | None, sample: int | None) -> Iterator[_Job]:
-    sources = [source for source in (main, lq) if source]
-    for clip in natural_order({clip for source in sources for clip in source.clips}):
-        sides = [(_only(source, clip), {frame_key(frame): frame for frame in source.clips[clip]})
-                 if source and clip in source.clips else (None, {}) for source in (main, lq)]
-        keys = natural_order({key for _, frames in sides for key in frames})
-        compared = _spread([key for key in keys if all(key in frames for _, frames in sides)], sample)
+    for clip in natural_order({clip for source in (main, lq) if source for clip in source.clips}):
+        main_places, lq_places = _places(main, clip), _places(lq, clip)
+        keys = natural_order({*main_places, *lq_places})
+        compared = _spread([key for key in keys if key in main_places and key in lq_places], sample)
         for key in keys:
-            places = [(source, frames[key]) if key in frames else None for source, frames in sides]
-            yield _Job(clip, key, *places, scale if key in compared else None)
+            yield _Job(clip, key, main_places.get(key), lq_places.get(key), scale if key in compared else None)
 
 
-def _only(source: ClipSource, clip: str) -> ClipSource:
-    """The same source with one clip: it travels to a worker with every frame, and one with all clips is large."""
+def _places(source: ClipSource | None, clip: str) -> dict[str, tuple[ClipSource, str]]:
+    """Where the frames of a clip are, by name without suffix.
+
+    The source is one of this clip only: it travels to a worker with every frame, and one with all clips is large.
+    """
+    if source is None or clip not in source.clips:
+        return {}
     narrow = copy.copy(source)
     narrow.clips = {clip: source.clips[clip]}
-    return narrow
+    return {frame_key(frame): (narrow, frame) for frame in source.clips[clip]}
 
 
 def _spread(keys: list[str], sample: int | None) -> set[str]:
@@ -140,7 +142,8 @@ def _examine(job: _Job) -> _Result:
     if job.scale and isinstance(main, np.ndarray) and isinstance(lq, np.ndarray) and _fits(main, lq, job.scale):
         made = downsample(main, job.scale)
         comparison = Comparison(compare(lq, made), _digest(made))
-    return _Result(*(_describe(image) if isinstance(image, np.ndarray) else image for image in (main, lq)), comparison)
+    frames = [_describe(image) if isinstance(image, np.ndarray) else image for image in (main, lq)]
+    return _Result(frames[0], frames[1], comparison)
 
 
 def _read(source: ClipSource, clip: str, frame: str) -> np.ndarray | Damaged:
@@ -170,5 +173,5 @@ def _describe(image: np.ndarray) -> Frame:
 def _digest(image: np.ndarray) -> bytes:
     """16 bytes that tell images of different shapes, types or pixels apart."""
     summary = hashlib.blake2b(f'{image.shape} {image.dtype}'.encode(), digest_size=16)
-    summary.update(np.ascontiguousarray(image))
+    summary.update(np.ascontiguousarray(image).data)
     return summary.digest()

@@ -49,11 +49,11 @@ def find_layout(root: Path, scale: int | None = None) -> Layout:
         require_folder(root)
         names = [] if is_lmdb(root) else sorted(path.name for path in root.iterdir() if path.is_dir())
     gt = [name for name in ('GT', 'GT.lmdb') if name in names]
-    lq = [name for name in names if LR_NAME.fullmatch(name)]
+    lq = {name: int(named[1]) for name in names if (named := LR_NAME.fullmatch(name))}
     if not gt and not lq:
         return Layout(Place('clips', root), None, scale)
-    lq_scale = _choose_scale(root, lq, scale)
-    chosen = [name for name in lq if lq_scale == _scale_of(name)]  # the folder before the LMDB
+    lq_scale = _choose_scale(root, sorted(set(lq.values())), scale)
+    chosen = [name for name, its_scale in lq.items() if its_scale == lq_scale]  # the folder before the LMDB
     places = [Place(name.removesuffix('.lmdb'), root / name) for name in (*gt[:1], *chosen[:1])]
     unused = tuple(name for name in (*gt, *lq) if root / name not in [place.root for place in places])
     return Layout(places[0], places[1] if len(places) > 1 else None, lq_scale, unused)
@@ -69,6 +69,7 @@ def explicit_layout(gt: Path | None, lq: Path | None, scale: int | None = None) 
         with listing(root):
             require_folder(root)
     if lq is None:
+        assert gt is not None, 'give GT or LR'
         return Layout(Place('GT', gt), None, scale)
     named = LR_NAME.fullmatch(lq.name)
     place = Place(lq.name.removesuffix('.lmdb') if named else 'LR', lq)
@@ -97,15 +98,10 @@ def require_folder(root: Path) -> None:
         raise DataError(f'{root}: {what}; give a folder of clips, an LMDB, or a folder with GT and LR4x')
 
 
-def _choose_scale(root: Path, lq: list[str], scale: int | None) -> int | None:
-    scales = sorted({_scale_of(name) for name in lq})
+def _choose_scale(root: Path, scales: list[int], scale: int | None) -> int | None:
     listed = ', '.join(f'LR{found}x' for found in scales)
     if scale is None and len(scales) > 1:
         raise OptionError(f'{root}: holds {listed}; choose one with --scale')
     if scale is not None and scales and scale not in scales:
         raise OptionError(f'{root}: holds no LR{scale}x, but {listed}; correct --scale')
     return scale if scale is not None else (scales[0] if scales else None)
-
-
-def _scale_of(name: str) -> int:
-    return int(LR_NAME.fullmatch(name)[1])

@@ -37,6 +37,11 @@ class Collection(NamedTuple):
     size: int
     findings: list[Finding]
 
+    @property
+    def clips(self) -> dict[str, list[str]]:
+        """Clip -> file names of its frames; none where the source cannot be opened."""
+        return self.source.clips if self.source else {}
+
 
 def open_collection(place: Place) -> Collection:
     """List the clips of a folder or open an LMDB.

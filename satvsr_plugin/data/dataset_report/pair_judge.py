@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal, NamedTuple
 
-from satvsr_plugin.data.clip_source import frame_key, natural_order
+from satvsr_plugin.data.clip_source import ClipSource, frame_key, natural_order
 from satvsr_plugin.data.dataset_report.clip_judge import clip_formats
 from satvsr_plugin.data.dataset_report.deviation import Deviation, pooled
 from satvsr_plugin.data.dataset_report.findings import Finding, Kind
@@ -33,24 +33,24 @@ class Degradation(NamedTuple):
     making: Making
 
 
-def scale_of(main: Collection, lq: Collection) -> int | None:
+def scale_of(main: ClipSource, lq: ClipSource) -> int | None:
     """The scale that the sizes of most clips tell, from their first frames; none if no clip is on both sides.
 
     Raises:
         OptionError: the sizes do not tell it.
     """
-    common = [clip for clip in lq.source.clips if clip in main.source.clips][:CLIPS_FOR_SCALE]
-    scales = Counter()
+    common = [clip for clip in lq.clips if clip in main.clips][:CLIPS_FOR_SCALE]
+    scales: Counter[int] = Counter()
     for clip in common:
         try:
-            large, small = main.source.format(clip), lq.source.format(clip)
+            large, small = main.format(clip), lq.format(clip)
         except DataError:
             continue  # damaged frames are found when all are read
         scale = large.height // small.height
         if scale > 1 and (large.height, large.width) == (scale * small.height, scale * small.width):
             scales[scale] += 1
     if common and not scales:
-        raise OptionError(f'{lq.source.root}: the sizes do not tell how many times smaller than GT the frames are; '
+        raise OptionError(f'{lq.root}: the sizes do not tell how many times smaller than GT the frames are; '
                           'give --scale')
     return scales.most_common(1)[0][0] if scales else None
 
@@ -59,7 +59,7 @@ def judge_pairs(main: Collection, lq: Collection, facts: Facts, scale: int | Non
     """Clips and frames without a partner, and partners that do not fit each other."""
     findings = []
     formats, lq_formats = clip_formats(facts.main), clip_formats(facts.lq)
-    for clip in natural_order({*main.source.clips, *lq.source.clips}):
+    for clip in natural_order({*main.clips, *lq.clips}):
         missing = _missing(main, lq, clip)
         findings += missing
         if clip in formats and clip in lq_formats:
@@ -97,16 +97,16 @@ def judge_degradation(side: str, facts: Facts) -> tuple[Degradation | None, list
 
 def _missing(main: Collection, lq: Collection, clip: str) -> list[Finding]:
     for here, there in ((main, lq), (lq, main)):
-        if clip not in there.source.clips:
+        if clip not in there.clips:
             known = any(finding.places == (clip,) for finding in there.findings)  # empty, or cannot be listed
             return [] if known else [Finding(Kind.MISSING_CLIP, there.side, (clip,),
                                              f'clip {clip}: is in {here.side} only')]
     findings = []
     for here, there in ((main, lq), (lq, main)):
-        present = {frame_key(frame) for frame in there.source.clips[clip]}
+        present = {frame_key(frame) for frame in there.clips[clip]}
         findings += [Finding(Kind.MISSING_FRAME, there.side, (f'{clip}/{frame_key(frame)}',),
                              f'{clip}/{frame_key(frame)}: is in {here.side} only')
-                     for frame in here.source.clips[clip] if frame_key(frame) not in present]
+                     for frame in here.clips[clip] if frame_key(frame) not in present]
     return findings
 
 

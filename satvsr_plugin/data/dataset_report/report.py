@@ -13,7 +13,7 @@ from satvsr_plugin.data.dataset_report.clip_judge import clip_formats, judge_cli
 from satvsr_plugin.data.dataset_report.copy_judge import judge_copies, judge_shared, without_repeats
 from satvsr_plugin.data.dataset_report.findings import Finding, Kind, Severity
 from satvsr_plugin.data.dataset_report.frames import Facts, Frames, collect
-from satvsr_plugin.data.dataset_report.layout import Layout
+from satvsr_plugin.data.dataset_report.layout import Layout, Place
 from satvsr_plugin.data.dataset_report.listing import Collection, open_collection
 from satvsr_plugin.data.dataset_report.pair_judge import Degradation, judge_degradation, judge_pairs, scale_of
 from satvsr_plugin.data.frame_format import FrameFormat
@@ -78,18 +78,20 @@ def check_dataset(layout: Layout, against: Sequence[Layout] = (), sample: int | 
     main = open_collection(layout.main)
     lq = open_collection(layout.lq) if layout.lq else None
     others = [[open_collection(place) for place in (other.main, other.lq) if place] for other in against]
-    paired = bool(lq and main.source and lq.source)
-    scale = layout.scale or (scale_of(main, lq) if paired else None)
-    facts = collect(main, lq, scale if paired else None, sample, processes)
+    pair = (main.source, lq.source) if lq and main.source and lq.source else None
+    scale = layout.scale or (scale_of(*pair) if pair else None)
+    facts = collect(main, lq, scale if pair else None, sample, processes)
     findings = _judge_sides(main, lq, facts)
     degradation = None
-    if paired:
+    if lq and pair:
         degradation, found = judge_degradation(lq.side, facts)
         findings += judge_pairs(main, lq, facts, scale) + found
-    for sides in others:
-        findings += _judge_against(main, lq, facts, sides, processes)
+    for other_sides in others:
+        findings += _judge_against(main, lq, facts, other_sides, processes)
     order = list(Kind)
-    sides = [_summarise(layout.main, main, facts.main)] + ([_summarise(layout.lq, lq, facts.lq)] if lq else [])
+    sides = [_summarise(layout.main, main, facts.main)]
+    if layout.lq and lq:
+        sides.append(_summarise(layout.lq, lq, facts.lq))
     return Report(sides, scale, degradation, sorted(findings, key=lambda finding: order.index(finding.kind)),
                   layout.unused, [other.main.root for other in against], time.monotonic() - start)
 
@@ -109,7 +111,7 @@ def _keys(*collections: Collection) -> dict[str, list[str]]:
     """Clip -> names of its frames on either side: a frame that one side lacks is no gap, but has no partner."""
     names: dict[str, set[str]] = {}
     for collection in collections:
-        for clip, frames in (collection.source.clips if collection.source else {}).items():
+        for clip, frames in collection.clips.items():
             names.setdefault(clip, set()).update(map(frame_key, frames))
     return {clip: natural_order(keys) for clip, keys in names.items()}
 
@@ -130,7 +132,7 @@ def _judge_against(main: Collection, lq: Collection | None, facts: Facts, others
     return findings
 
 
-def _summarise(place: tuple[str, Path], collection: Collection, frames: Frames) -> SideSummary:
+def _summarise(place: Place, collection: Collection, frames: Frames) -> SideSummary:
     side, root = place
     lengths = Counter(map(len, frames.values()))
     formats = Counter(clip_formats(frames).values())

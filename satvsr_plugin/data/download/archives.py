@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Generic, TypeVar
 
 from tqdm import tqdm
 
@@ -31,10 +31,10 @@ BLOCK = 512  # bytes of a tar header
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
           struct.error)
 
-Source = zipfile.ZipInfo | tarfile.TarInfo
+Source = TypeVar('Source', zipfile.ZipInfo, tarfile.TarInfo)  # what the standard library knows of a member
 
 
-class Archive(ABC):
+class Archive(ABC, Generic[Source]):
     """An open archive.
 
     Attributes:
@@ -101,7 +101,7 @@ class Archive(ABC):
         """The content of a member."""
 
 
-class ZipArchive(Archive):
+class ZipArchive(Archive[zipfile.ZipInfo]):
     """A ZIP archive."""
 
     def __init__(self, path: Path, raw: IO[bytes]) -> None:
@@ -113,25 +113,26 @@ class ZipArchive(Archive):
             if not info.orig_filename.endswith(('/', '\\')):  # the other name is cut at a NUL
                 yield info.orig_filename, info
 
-    def _member(self, name: str, info: zipfile.ZipInfo) -> Member:
-        if info.flag_bits & 0x1:
+    def _member(self, name: str, source: zipfile.ZipInfo) -> Member:
+        if source.flag_bits & 0x1:
             raise ValueError('is encrypted; unpack it with a program that asks for the password, e.g. "7z x"')
-        if info.compress_type not in ZIP_METHODS:
-            raise ValueError(f'its compression (method {info.compress_type}) is unknown to Python; unpack with "7z x"')
-        kind = stat.S_IFMT(info.external_attr >> 16)  # zero where the archive was made on Windows
+        if source.compress_type not in ZIP_METHODS:
+            raise ValueError(f'its compression (method {source.compress_type}) is unknown to Python; unpack with '
+                             '"7z x"')
+        kind = stat.S_IFMT(source.external_attr >> 16)  # zero where the archive was made on Windows
         if kind == stat.S_IFLNK:
-            if info.file_size > LONGEST_LINK:
+            if source.file_size > LONGEST_LINK:
                 raise ValueError('is a link with too long a target')
-            return Member(name, 0, link_target(name, self._zip.read(info).decode(errors='replace')))
+            return Member(name, 0, link_target(name, self._zip.read(source).decode(errors='replace')))
         if kind not in (0, stat.S_IFREG):
             raise ValueError('is neither a file nor a folder')
-        return Member(name, info.file_size)
+        return Member(name, source.file_size)
 
-    def _open(self, info: zipfile.ZipInfo) -> IO[bytes]:
-        return self._zip.open(info)
+    def _open(self, source: zipfile.ZipInfo) -> IO[bytes]:
+        return self._zip.open(source)
 
 
-class TarArchive(Archive):
+class TarArchive(Archive[tarfile.TarInfo]):
     """A tar archive, compressed or not. A compressed one is read once for its list, and once more for its content."""
 
     def __init__(self, path: Path, raw: IO[bytes]) -> None:
@@ -154,17 +155,19 @@ class TarArchive(Archive):
         if self._tar.fileobj.read(BLOCK) != bytes(BLOCK):
             raise DataError(_damaged(str(self.path), f'it breaks off after {last!r}'))
 
-    def _member(self, name: str, info: tarfile.TarInfo) -> Member:
-        if info.issym():
-            return Member(name, 0, link_target(name, info.linkname))
-        if info.islnk():
-            return Member(name, 0, safe_name(info.linkname))
-        if not info.isreg():
+    def _member(self, name: str, source: tarfile.TarInfo) -> Member:
+        if source.issym():
+            return Member(name, 0, link_target(name, source.linkname))
+        if source.islnk():
+            return Member(name, 0, safe_name(source.linkname))
+        if not source.isreg():
             raise ValueError('is neither a file nor a folder')
-        return Member(name, info.size)
+        return Member(name, source.size)
 
-    def _open(self, info: tarfile.TarInfo) -> IO[bytes]:
-        return self._tar.extractfile(info)
+    def _open(self, source: tarfile.TarInfo) -> IO[bytes]:
+        content = self._tar.extractfile(source)
+        assert content is not None  # it is for what is no file, and _member refuses that
+        return content
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def by_hand(names: Iterable[str]) -> dict[str, str]:
         lower, quoted = name.lower(), shlex.quote(name)
         is_split_zip = lower.endswith('.zip') and lower[:-4] in split_zips
         follows_another = f'{name[:-1]}0' in names
-        if is_split_zip or re.search(r'\.(7z|(7z|zip|tar|rar)\.0*1)$', lower) and not follows_another:
+        if is_split_zip or (re.search(r'\.(7z|(7z|zip|tar|rar)\.0*1)$', lower) and not follows_another):
             commands[name] = f'7z x {quoted}'
         elif re.search(r'\.part0*1\.rar$', lower) or re.search(r'(?<!\.part\d)(?<!\.part\d\d)\.rar$', lower):
             commands[name] = f'unrar x {quoted}'

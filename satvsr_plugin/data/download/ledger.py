@@ -22,7 +22,7 @@ class Ledger:
         self._folder = folder
         try:
             notes = json.loads((folder / NAME).read_text())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             notes = {}
         self._notes: dict[str, Any] = notes if isinstance(notes, dict) else {}
 

@@ -73,9 +73,8 @@ def conflicts(members: Sequence[Member]) -> list[str]:
         if member.name in links:
             problems.append(f'{member.name!r}: is there twice')
         links[member.name] = member.target is not None
-    for member in members:
-        if member.target is not None and links.get(member.target, True):
-            problems.append(f'{member.name!r}: is a link, and {member.target!r}, to which it leads, is no file here')
+    problems += [f'{member.name!r}: is a link, and {member.target!r}, to which it leads, is no file here'
+                 for member in members if member.target is not None and links.get(member.target, True)]
     folders = {folder for name in links for folder in parents(name)}
     return problems + [f'{name!r}: is both a file and a folder' for name in links if name in folders]
 

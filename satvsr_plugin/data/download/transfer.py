@@ -101,7 +101,7 @@ class Partial:
     def _read_note(self) -> dict[str, str | None]:
         try:
             note = json.loads(self._note.read_text()) if self.path.is_file() else {}
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             note = {}
         return note if isinstance(note, dict) else {}
 

@@ -157,20 +157,19 @@ def _check_output(output: Path, inputs: Sequence[Path], overwrite: bool) -> None
 
 def _check_space(output: Path, videos: Sequence[Video], options: ExtractionOptions) -> None:
     needed = 0
-    left = math.inf if options.max_clips is None else options.max_clips
+    left = options.max_clips
     for video in videos:
         form = video.format
         grid = len(windows((form.width, form.height), options.size, options.clip_stride))
         start, stop = options.span(video)
         times = 1 if stop is None else len(clip_starts(start, stop, options))
-        clips = min(grid * times, left + grid - 1)  # windows beside the last ones that are wanted are written too
-        left = max(0, left - clips)
+        clips = grid * times
+        if left is not None:
+            clips = min(clips, left + grid - 1)  # windows beside the last ones that are wanted are written too
+            left = max(0, left - clips)
         needed += clips * options.frames * math.prod(options.size) * form.channels * form.bit_depth // 8
-    try:
-        require_space(output, needed)
-    except DataError as error:
-        raise DataError(f'{error}. This is an upper bound: all windows, uncompressed. '
-                        'To cut fewer, use --max-clips, --end, --step or --stride') from error
+    require_space(output, needed, 'This is an upper bound: all windows, uncompressed. '
+                                  'To cut fewer, use --max-clips, --end, --step or --stride')
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class ExtractionOptions:
     size: Pair = (640, 640)
     stride: Pair | None = None
     step: int | None = None
-    start: Moment = Moment(0)
+    start: Moment = Moment(0)  # noqa: RUF009  (a tuple, which cannot change)
     end: Moment | None = None
     min_texture: float = 3.0
     cut_threshold: float = 0.5

@@ -90,8 +90,9 @@ def _whole_pixels(before: np.ndarray, after: np.ndarray) -> tuple[int, int]:
     weight = np.exp(-0.5 * (frequency / _COARSE) ** 2)
     correlation = np.fft.irfft2(weight * cross / np.maximum(np.abs(cross), 1e-12), before.shape)
     place = np.unravel_index(correlation.argmax(), correlation.shape)
-    return tuple(int(index - size if index > size // 2 else index)
-                 for index, size in zip(place, before.shape, strict=True))
+    down, right = (int(index - size if index > size // 2 else index)
+                   for index, size in zip(place, before.shape, strict=True))
+    return down, right
 
 
 def _least_squares(gradients: np.ndarray, residual: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -16,12 +17,16 @@ from satvsr_plugin.atomic import written_beside
 from satvsr_plugin.data.measures.spectrum import FINE, Spectrum
 from satvsr_plugin.errors import DataError
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType  # older releases lack it
+
 LOWEST = 1 / 64  # cycles/px; of the plot: below, scenes differ as they please
 # Colours that people with colour-blindness can tell apart (Okabe and Ito 2008), and dashes for more sets.
 _COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
 _DASHES = ('-', '--', '-.', ':')
-_LOOK = {'font.family': 'DejaVu Sans', 'text.parse_math': False, 'axes.grid': True, 'axes.axisbelow': True,
-         'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': '#d0d7de'}
+_LOOK: dict[RcKeyType, Any] = {
+    'font.family': 'DejaVu Sans', 'text.parse_math': False, 'axes.grid': True, 'axes.axisbelow': True,
+    'axes.spines.top': False, 'axes.spines.right': False, 'grid.color': '#d0d7de'}
 
 
 def plot_spectra(spectra: Mapping[str, Spectrum]) -> Figure:

@@ -74,11 +74,11 @@ def home(canvas: Canvas, plot: Block, faces_up: bool, colour: Colour, rng: np.ra
 def gable_roof(canvas: Canvas, corners: np.ndarray, colour: Colour, rng: np.random.Generator) -> None:
     """A roof (4, 2) whose ridge runs along its first side; the face turned away from the sun is darker."""
     canvas.shadow(corners, rng.uniform(5, 8))
-    colour = np.array(colour) * rng.uniform(0.85, 1.15)
+    tiles = np.array(colour) * rng.uniform(0.85, 1.15)
     ridge = (corners[[0, 1]] + corners[[3, 2]]) / 2
     first_is_lit = canvas.sun @ (corners[3] - corners[0]) > 0
-    canvas.fill(np.concatenate([corners[:2], ridge[::-1]]), colour * (1.15 if first_is_lit else 0.8), 4)
-    canvas.fill(np.concatenate([ridge, corners[2:]]), colour * (0.8 if first_is_lit else 1.15), 4)
+    canvas.fill(np.concatenate([corners[:2], ridge[::-1]]), tiles * (1.15 if first_is_lit else 0.8), 4)
+    canvas.fill(np.concatenate([ridge, corners[2:]]), tiles * (0.8 if first_is_lit else 1.15), 4)
 
 
 def flat_roof(canvas: Canvas, hall: Block, rng: np.random.Generator) -> None:

@@ -11,7 +11,7 @@ FINENESS = 2  # fine pixels per metre; with anti-aliased drawing and the camera'
 SHIFT = 4  # OpenCV's coordinates are whole numbers of 1 / 2**SHIFT fine pixels
 TEXTURE = {1: 0.6, 3: 0.5, 8: 0.4, 30: 0.5}  # size of blots in px -> share of the deviation; about 1 in all
 
-Colour = Sequence[float]
+Colour = Sequence[float] | np.ndarray
 
 
 class Canvas:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.simulation.clip import simulate_clip
 from satvsr_plugin.data.simulation.options import SimulationOptions
 from satvsr_plugin.data.simulation.sources import draw_source, find_stills, read_still, split_stills
+from satvsr_plugin.disk import require_space
 from satvsr_plugin.errors import DataError
 
 RECORD = 'simulation.json'
@@ -49,13 +51,16 @@ def simulate_dataset(
         test_stills: folder of pictures for the test clips; all of ``stills`` are for training then.
 
     Raises:
-        DataError: no stills, unreadable or too small ones; an output folder that holds something else; a full disk.
+        DataError: no stills, unreadable or too small ones; an output folder that holds something else; too little room
+            on the disk.
     """
     start = time.monotonic()
     output = Path(output).resolve()
     _check_output(output, overwrite)
     files = _choose_stills(stills, test_stills, options.seed)
     counts = dict(zip(SPLITS, (options.clips, options.test_clips), strict=True))
+    require_space(output, sum(counts.values()) * _clip_size(options), 'This is an upper bound: frames uncompressed. '
+                  'For less, use --clips, --test-clips, --frames or --size')
     jobs = [(split, clip) for split, count in counts.items() for clip in range(count)]
     try:
         with built_beside(output) as partial:
@@ -68,12 +73,17 @@ def simulate_dataset(
             (partial / RECORD).write_text(json.dumps(record, indent=2) + '\n', encoding='utf-8')
     except OSError as error:
         raise DataError(f'{output}: cannot write there: {error.strerror}') from error
-    return Summary(*counts.values(), options.frames * len(jobs), time.monotonic() - start)
+    return Summary(options.clips, options.test_clips, options.frames * len(jobs), time.monotonic() - start)
+
+
+def _clip_size(options: SimulationOptions) -> int:
+    """Bytes of the pixels of a clip, GT and LR."""
+    return 3 * options.frames * (options.size**2 + (options.size // options.scale) ** 2)
 
 
 def _choose_stills(
     stills: str | Path | None, test_stills: str | Path | None, seed: int
-) -> dict[str, list[Path] | None]:
+) -> Mapping[str, list[Path] | None]:
     """What the clips of each split show; None for drawn scenes."""
     if test_stills is not None:
         if stills is None:

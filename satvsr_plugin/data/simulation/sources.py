@@ -58,7 +58,7 @@ def read_still(path: Path, rng: np.random.Generator) -> np.ndarray:
         still = np.repeat(still, 3, axis=2)
     elif still.shape[2] not in (3, 4):
         raise DataError(f'{path}: {still.shape[2]} bands; stills must be grey, RGB or RGBA')
-    still = np.rot90(still[..., :3], rng.integers(4))
+    still = np.rot90(still[..., :3], int(rng.integers(4)))
     return np.ascontiguousarray(still[:, ::-1] if rng.random() < 0.5 else still)
 
 

@@ -65,7 +65,7 @@ class ImageSequence(Video):
         Numbers of the frames, ``000000`` on, where these names are not all different or sort in another order, as
         files of several folders may.
         """
-        held, seen = Counter(self.files), Counter()
+        held, seen = Counter(self.files), Counter[Path]()
         names = []
         for path in self.files:
             seen[path] += 1
@@ -78,7 +78,7 @@ class ImageSequence(Video):
 
 def _pictures(path: Path, bands: Bands) -> Iterator[_Picture]:
     """The frames that a file holds."""
-    chosen = None if bands in ('frames', 'all') else bands
+    chosen = None if isinstance(bands, str) else bands
     if path.suffix.lower() not in TIFF_SUFFIXES:
         yield _Picture(str(path), path, bands=chosen)
         return

@@ -49,7 +49,7 @@ class VideoFile(Video):
             remarks = [f'{path}: {remark}' for remark in colour_remarks(first)]
             remarks += _turn_remarks(path, first)
             length = stream.frames or None
-        super().__init__(str(path), form, length, rate and float(rate), remarks, [path], rate)
+        super().__init__(str(path), form, length, None if rate is None else float(rate), remarks, [path], rate)
 
     def count(self, stop: int | None = None) -> int:
         """Number of frames that are decoded: what the file's head says may include frames that are never shown."""
