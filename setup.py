@@ -54,6 +54,10 @@ TEST_REQUIREMENTS = [
     # Several test files at once: small tensors do not keep two cores busy.
     'pytest-xdist>=3.5',
     'ruff>=0.6',
+    # The release that the types were checked with: others find other faults.
+    'mypy==2.4.1',
+    # Random edits of option files, pictures, clips and videos.
+    'hypothesis>=6.100',
     # The independent implementation of PSNR and SSIM that the metrics are compared with.
     'scikit-image>=0.22',
     # Drives a browser through the page of a comparison; where there is no Chromium these tests skip.

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import satvsr_plugin
 from satvsr_plugin.errors import OptionError, SatVSRError, Stopped, run_main
 from satvsr_plugin.inference import command
+from satvsr_plugin.loader_errors import lost_worker, without_worker_traceback
 from satvsr_plugin.options import load_options
 from satvsr_plugin.plugins import load_plugins
 from satvsr_plugin.stopping import restore_stop_signals
@@ -45,7 +46,12 @@ def _run(args: argparse.Namespace) -> int:
     try:
         return COMMANDS[args.command].run(args)
     except SatVSRError as error:
-        raise type(error)(_without_worker_traceback(error)) from error
+        raise type(error)(without_worker_traceback(error)) from error
+    except RuntimeError as error:
+        lost = lost_worker(error)
+        if lost is None:
+            raise
+        raise SatVSRError(lost) from error
     except OSError as error:
         if error.filename is None:
             raise
@@ -223,11 +229,6 @@ def _toolbox_arguments(args: argparse.Namespace) -> list[str]:
     launcher = ['--launcher', args.launcher] if args.launcher != 'none' else []
     overrides = ['--force_yml', *args.force_yml] if args.force_yml else []
     return ['-opt', args.opt, *launcher, *flags, *overrides]
-
-
-def _without_worker_traceback(error: SatVSRError) -> str:
-    """An error in a loader process arrives as its own class, with that process's traceback as the message."""
-    return str(error).rpartition(f'{type(error).__module__}.{type(error).__qualname__}: ')[2].strip()
 
 
 def _versions() -> str:

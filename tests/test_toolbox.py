@@ -51,6 +51,14 @@ def test_what_is_no_training_state_is_named_with_a_remedy(tmp_path: Path) -> Non
         load_resume_state(opt)
 
 
+def test_starts_within_one_second_rename_what_was_there_to_different_names(tmp_path: Path) -> None:
+    for number in range(4):
+        toolbox_train.mkdir_and_rename(str(tmp_path / 'run'))
+        (tmp_path / 'run' / f'{number}.txt').touch()
+    assert sorted(path.name for path in tmp_path.rglob('*.txt')) == ['0.txt', '1.txt', '2.txt', '3.txt']
+    assert [path.name for path in (tmp_path / 'run').iterdir()] == ['3.txt']
+
+
 def test_the_option_file_that_an_experiment_keeps_may_be_given_again(tmp_path: Path) -> None:
     (tmp_path / 'run').mkdir()
     (tmp_path / 'options.yml').write_text('name: run\n')

@@ -20,6 +20,7 @@ import numpy as np
 from satvsr_plugin.data.clip_source import ClipSource, frame_key
 from satvsr_plugin.data.frame_format import DTYPES, FrameFormat
 from satvsr_plugin.data.image_io import read_file
+from satvsr_plugin.data.lmdb_tree import TreeError, check_tree
 from satvsr_plugin.data.problems import raise_problems
 from satvsr_plugin.errors import DataError
 from satvsr_plugin.paths import leads_out
@@ -135,12 +136,14 @@ class OpenLmdb:
         try:
             self._descriptor = os.open(root / 'data.mdb', os.O_RDONLY)
             finalize(self, os.close, self._descriptor)
-            os.pread(self._descriptor, 1, 0)  # says why a disk cannot be read, which LMDB does not
             self._state = self._read_state()
             self._checked = time.monotonic()
+            check_tree(self._descriptor, size=self._state[0])
+        except TreeError as error:
+            raise DataError(f'{name}: data.mdb {error}; copy or make it again') from error
         except OSError as error:
             raise DataError(f'{name}: cannot open the LMDB: {error.strerror}') from error
-        self.environment = _open_environment(root, name, size=self._state[0])
+        self.environment = _open_environment(root, name)
         self.transaction = self.environment.begin(buffers=True)
         self.process: int | None = os.getpid()
 
@@ -179,17 +182,12 @@ class OpenLmdb:
         return status.st_size, status.st_mtime_ns
 
 
-def _open_environment(root: Path, name: str, size: int) -> lmdb.Environment:
+def _open_environment(root: Path, name: str) -> lmdb.Environment:
     try:
         # No lock file: data sets are only read, maybe from a read-only disk. No read-ahead: frames are drawn at random.
-        environment = lmdb.open(str(root), readonly=True, lock=False, readahead=False, create=False)
+        return lmdb.open(str(root), readonly=True, lock=False, readahead=False, create=False)
     except lmdb.Error as error:
         raise DataError(f'{name}: cannot open the LMDB: {error}') from error
-    needed = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
-    if size < needed:
-        environment.close()
-        raise DataError(f'{name}: data.mdb is cut short ({size} of {needed} bytes); copy or make it again')
-    return environment
 
 
 _OPENED: WeakValueDictionary[str, OpenLmdb] = WeakValueDictionary()

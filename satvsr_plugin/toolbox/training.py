@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 from basicsr import test, train
-from basicsr.utils import check_resume, get_root_logger
+from basicsr.utils import check_resume, get_root_logger, get_time_str, misc
 from torch.utils.data import DataLoader, Dataset
 
 from satvsr_plugin.data.sampling import Place, ResumableSampler, SeededSamples
@@ -27,6 +27,9 @@ from satvsr_plugin.weights.checkpoints import Checkpoints, read_state
 
 def mend() -> None:
     """Replace the faulty functions of the imported training loop."""
+    misc.mkdir_and_rename = train.mkdir_and_rename = _make_anew
+    train.get_root_logger = partial(_get_root_logger, train.get_root_logger)
+    test.get_root_logger = partial(_get_root_logger, test.get_root_logger)
     train.load_resume_state = load_resume_state
     train.copy_opt_file = partial(_copy_opt_file, train.copy_opt_file)
     train.EnlargedSampler = ResumableSampler
@@ -111,6 +114,19 @@ def _chosen_state(path: Path) -> dict[str, Any]:
         raise WeightsError(f'{error}; choose another one with path.resume_state') from error
 
 
+def _make_anew(path: str) -> None:
+    """A folder of an earlier run is renamed; the toolbox fails at the second start within one second."""
+    if Path(path).exists():
+        stem = archived = Path(f'{path}_archived_{get_time_str()}')
+        number = 1
+        while archived.exists():
+            number += 1
+            archived = Path(f'{stem}_{number}')
+        print(f'Path already exists. Rename it to {archived}', flush=True)
+        Path(path).rename(archived)
+    Path(path).mkdir(parents=True)
+
+
 def _copy_opt_file(copy: Callable[[str, str], None], opt_file: str, experiments_root: str) -> None:
     """The toolbox fails where the option file is the copy that the experiment keeps, which it would replace."""
     with contextlib.suppress(shutil.SameFileError):
@@ -134,7 +150,6 @@ def _create_dataloaders(create: Callable[..., tuple], opt: dict[str, Any], logge
     The toolbox counts epochs with the incomplete batch that the loader drops, and as if a resumed run had always had
     this number of batches an epoch: it would end too early.
     """
-    _report_a_full_log_once(logger)
     train_loader, sampler, _Run.val_loaders, _, total_iters = create(opt, logger)
     batches = len(train_loader)
     if batches == 0:
@@ -152,17 +167,19 @@ def _create_dataloaders(create: Callable[..., tuple], opt: dict[str, Any], logge
     return train_loader, sampler, _Run.val_loaders, first_epoch + more_epochs, total_iters
 
 
-def _report_a_full_log_once(logger: logging.Logger) -> None:
+def _get_root_logger(get: Callable[..., logging.Logger], *arguments: Any, **named: Any) -> logging.Logger:
     """A log file that the disk does not take is worth a line, not a traceback with every line."""
     def report(record: logging.LogRecord) -> None:
         if not reported:
-            print(f'the log cannot be written ({sys.exc_info()[1]}); training goes on', file=sys.stderr, flush=True)
+            print(f'the log cannot be written ({sys.exc_info()[1]}); the run goes on', file=sys.stderr, flush=True)
             reported.append(record)
 
     reported: list[logging.LogRecord] = []
+    logger = get(*arguments, **named)
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
-            handler.handleError = report  # type: ignore[method-assign]  # of this handler only
+            handler.handleError = report  # type: ignore[method-assign]  # of this one handler
+    return logger
 
 
 def _build_model(build: Callable[[dict[str, Any]], Any], opt: dict[str, Any]) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
+import subprocess
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,20 +58,46 @@ def read_all(root: Path) -> None:
             assert isinstance(part, SatVSRError) or part.shape == (1, 1, 1, form.channels)
 
 
-def in_a_process(work: Callable[[], Any]) -> int:
-    """Run ``work`` in a process of its own; returns its exit code, or minus the signal that ended it."""
-    child = os.fork()
-    if child == 0:
-        code = 1
+class Reader:
+    """A process that reads LMDBs; it is started anew after one that ended it."""
+
+    process: subprocess.Popen[str] | None = None
+
+    def read(self, root: Path) -> str:
+        """What came of :func:`read_all`: ``done``, the error that it raised, or how it ended the process."""
+        if self.process is None:
+            command = [sys.executable, '-c', 'import test_fuzz_lmdb; test_fuzz_lmdb.serve()']
+            environment = {**os.environ, 'SATVSR_REGISTER': '0', 'PYTHONPATH': os.pathsep.join(sys.path)}
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                            cwd=Path(__file__).parent, env=environment)
+        assert self.process.stdin and self.process.stdout
+        print(root, file=self.process.stdin, flush=True)
+        return self.process.stdout.readline().strip() or f'ended with code {self.close()}'
+
+    def close(self) -> int:
+        process, self.process = self.process, None
+        if process is None:
+            return 0
+        process.communicate()
+        return process.returncode
+
+
+def serve() -> None:
+    """What the process of :class:`Reader` does."""
+    for line in sys.stdin:
         try:
-            signal.alarm(60)
-            work()
-            code = 0
-        except BaseException:
+            read_all(Path(line.strip()))
+            print('done', flush=True)
+        except Exception as error:
             traceback.print_exc()
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            print(repr(error), flush=True)
+
+
+@pytest.fixture(scope='module')
+def reader() -> Iterator[Reader]:
+    reader = Reader()
+    yield reader
+    reader.close()
 
 
 def copy_of(root: Path, name: str) -> Path:
@@ -81,12 +108,12 @@ def copy_of(root: Path, name: str) -> Path:
 
 @fuzz(40)
 @given(data=st.data())
-def test_damaged_data(packed: dict[str, Path], data: st.DataObject) -> None:
+def test_damaged_data(packed: dict[str, Path], reader: Reader, data: st.DataObject) -> None:
     root = copy_of(packed[data.draw(st.sampled_from(['png', 'raw']))], 'data.lmdb')
     content = (root / 'data.mdb').read_bytes()
     (root / 'data.mdb').write_bytes(data.draw(damaged(content) | st.integers(0, len(content)).map(
         lambda length: content[:length]) | st.binary(max_size=3 * PAGE)))
-    assert in_a_process(lambda: read_all(root)) == 0
+    assert reader.read(root) == 'done'
 
 
 @fuzz(40)
@@ -147,7 +174,7 @@ def test_missing_files(packed: dict[str, Path], missing: str, encoding: str) -> 
 
 
 @pytest.mark.parametrize('settings', [{}, {'dupsort': True}, {'max_dbs': 3}, {'integerkey': True}])
-def test_foreign_lmdbs(packed: dict[str, Path], settings: dict[str, Any]) -> None:
+def test_foreign_lmdbs(packed: dict[str, Path], reader: Reader, settings: dict[str, Any]) -> None:
     """LMDBs of other programs, with as many entries as the list says."""
     root = copy_of(packed['raw'], 'foreign.lmdb')
     (root / 'data.mdb').unlink()
@@ -158,4 +185,4 @@ def test_foreign_lmdbs(packed: dict[str, Path], settings: dict[str, Any]) -> Non
             for number in range(6):
                 key = number.to_bytes(8, 'little') if 'integerkey' in settings else f'000/{number}'.encode()
                 transaction.put(key, b'\0' * 10)
-    assert in_a_process(lambda: read_all(root)) == 0
+    assert reader.read(root) == 'done'

@@ -10,6 +10,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -59,12 +60,13 @@ class Runs:
         self.start(*arguments, patch=patch, processes=processes)
         return self.wait()
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
-        """Until the running command has printed ``text``."""
+    def wait_for(self, text: str, seconds: float = 60) -> str:
+        """Until the running command has printed ``text`` and the rest of its line; returns all that it printed."""
         end = time.monotonic() + seconds
-        while text not in (self.folder / 'output.txt').read_text(errors='replace'):
-            assert time.monotonic() < end, f'{text!r} was not printed in {seconds} s'
+        while '\n' not in (output := (self.folder / 'output.txt').read_text(errors='replace')).partition(text)[2]:
+            assert time.monotonic() < end, f'{text!r} was not printed in {seconds} s, but {output[-2000:]}'
             time.sleep(0.01)
+        return output
 
     def close(self) -> None:
         self._server.stdin.close()
@@ -106,8 +108,11 @@ def _serve() -> None:
 
 def _run(request: dict[str, Any], output: Path) -> None:
     """In the fork; does not return."""
+    from tqdm import tqdm
+
     from satvsr_plugin.cli import main
 
+    tqdm.set_lock(threading.RLock())  # its own is shared by all forks: one that was killed would hold it for ever
     descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(descriptor, 1)

@@ -59,21 +59,19 @@ def undisturbed(runs: Runs, small_data: Path) -> str:
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(runs: Runs, small_data: Path, undisturbed: str) -> None:
     file = write_options(runs.folder, training_options(small_data, name='killed', logger__keep_checkpoints=2))
-    rng, kills, resumed = random.Random(7), 0, set()
-    while True:
+    rng, starts = random.Random(7), []
+    while len(starts) < KILLS:
         process = runs.start('train', '-opt', file, '--auto_resume')
-        runs.wait_for('Start training')
-        if kills < KILLS:
-            time.sleep(rng.uniform(0, 0.8))
-            os.killpg(process, signal.SIGKILL)
-        done = runs.wait()
-        resumed |= set(re.findall(r'Resuming training from .*', done.output))
-        if done.code == 0:
-            break
-        assert done.code == -signal.SIGKILL, done.output
-        kills += 1
-    assert kills == KILLS
-    assert len(resumed) >= 2  # of other checkpoints
+        output = runs.wait_for('Start training')
+        starts.append(int(re.search(r'Start training from epoch: \d+, iter: (\d+)', output)[1]))
+        steps = rng.randrange(7)
+        if steps:
+            runs.wait_for(f'iter:{starts[-1] + steps:8d}')
+        time.sleep(rng.uniform(0, 0.06))
+        os.killpg(process, signal.SIGKILL)
+        assert runs.wait().code == -signal.SIGKILL
+    assert len(set(starts)) >= 3  # it went on from several checkpoints
+    assert runs.run('train', '-opt', file, '--auto_resume').code == 0
     assert_ended_alike(runs, 'killed', undisturbed)
     folder = runs.folder / 'experiments/killed'
     assert sorted(path.name for path in (folder / 'training_states').iterdir()) == [
@@ -85,11 +83,11 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(runs: Runs, small_d
 KILL_IN_SAVE = """
 import os, signal, torch
 save, count = torch.save, [0]
-def half(content, path):
+def half(content, file):
     count[0] += 1
-    save(content, path)
+    save(content, file)
     if count[0] == {number}:
-        os.truncate(path, os.path.getsize(path) // 2)
+        os.ftruncate(file.fileno(), file.tell() // 2)
         os.kill(os.getpid(), signal.SIGKILL)
 torch.save = half
 """

@@ -52,8 +52,12 @@ def test_a_full_disk_does_not_end_training_before_its_end(runs: Runs, small_data
     assert list(experiment(runs, 'full').glob('training_states/*')) == []
 
 
+@pytest.mark.skipif(not Path('/dev/full').exists(), reason='needs /dev/full, a file that is always full')
 def test_a_log_that_cannot_be_written_is_reported_once(runs: Runs, small_data: Path) -> None:
-    done = on_a_small_disk(runs, small_data, 'full_log', size=3_000, until=-1)
+    file = write_options(runs.folder, training_options(small_data, name='full_log', train__total_iter=12))
+    done = runs.run('train', '-opt', file, patch="import logging\n"
+                                                 "logging.FileHandler._open = lambda self: open('/dev/full', 'w')")
+    assert done.code == 0, done.output
     assert done.output.count('the log cannot be written') == 1
     assert 'Logging error' not in done.output
     assert 'iter:      12' in done.output
@@ -88,6 +92,27 @@ def test_data_that_go_away_end_training_with_a_checkpoint(runs: Runs, small_data
     again = runs.run('train', '-opt', file, '--auto_resume')
     assert again.code == 0
     assert f'iter: {saved[1]}.' in again.output
+
+
+KILL_WORKER = """
+import os, signal
+from torch.utils.data import get_worker_info
+from satvsr_plugin.data.jilin189_dataset import Jilin189Dataset
+read = Jilin189Dataset.__getitem__
+def killed(self, index):
+    if get_worker_info() and index == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return read(self, index)
+Jilin189Dataset.__getitem__ = killed
+"""
+
+
+def test_a_loader_process_that_the_system_kills(runs: Runs, small_data: Path) -> None:
+    file = write_options(runs.folder, training_options(small_data, name='worker'))
+    done = runs.run('train', '-opt', file, patch=KILL_WORKER)
+    assert done.code == 2
+    assert 'Traceback' not in done.output
+    assert re.search(r'error: DataLoader worker \(pid.*\) .*\. The system ends a loader process when', done.output)
 
 
 def test_a_kept_option_file_resumes_from_any_folder(runs: Runs, small_data: Path, tmp_path: Path) -> None:
