@@ -102,7 +102,7 @@ def test_training_resumes_where_it_stopped(demo):
     log = second.stderr + second.stdout
     assert 'Resuming training from epoch: 0, iter: 2' in log and 'iter:       3' in log and 'iter:       1' not in log
     folder = output / 'experiments/resumed'
-    assert sorted(p.name for p in (folder / 'training_states').iterdir()) == ['2.state', '4.state']
+    assert sorted(p.name for p in (folder / 'training_states').glob('*.state')) == ['2.state', '4.state']
     assert [row['iter'] for row in read_csv(folder / 'metrics_held_out.csv')] == ['2'] * 3 + ['4'] * 3
     assert (folder / 'models/net_g_best.pth').exists()
 

@@ -73,7 +73,7 @@ def test_command_exists_and_parses(command, monkeypatch):
         parse(ROOT / words[1], words[2:], monkeypatch)
     elif words[0] == 'basicsr':
         parse('satvsr_plugin', words[1:], monkeypatch)
-    elif words[0] == 'torchrun':
+    elif words[0] in ('torchrun', 'srun'):
         module = words.index('-m')
         parse(words[module + 1], words[module + 2:], monkeypatch)
     else:

@@ -140,7 +140,7 @@ class OpenLmdb:
             self._checked = time.monotonic()
             check_tree(self._descriptor, size=self._state[0])
         except TreeError as error:
-            raise DataError(f'{name}: data.mdb {error}; copy or make it again') from error
+            raise DataError(f'{name}: {error}; copy or make it again') from error
         except OSError as error:
             raise DataError(f'{name}: cannot open the LMDB: {error.strerror}') from error
         self.environment = _open_environment(root, name)

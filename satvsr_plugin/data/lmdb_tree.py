@@ -23,7 +23,7 @@ PAGE_SIZES = tuple(2**power for power in range(8, 17))
 
 
 class TreeError(Exception):
-    """What is wrong with data.mdb, as the rest of a sentence."""
+    """What is wrong with the file, as a part of a sentence."""
 
 
 def check_tree(descriptor: int, size: int) -> None:
@@ -42,7 +42,7 @@ def check_tree(descriptor: int, size: int) -> None:
     while waiting:
         number = waiting.pop()
         if number >= pages or number in seen:
-            raise TreeError(f'is damaged (page {number} is out of place)')
+            raise TreeError(f'data.mdb is damaged (page {number} is out of place)')
         seen.add(number)
         waiting.extend(_children(os.pread(descriptor, page_size, number * page_size), number, page_size, pages))
 
@@ -53,11 +53,11 @@ def _root(descriptor: int, size: int) -> tuple[int, int, int]:
     page_size = first.page_size
     head = max(first, _head(descriptor, page_size))
     if head.page_size != page_size:
-        raise TreeError('is damaged (its head)')
+        raise TreeError('data.mdb is damaged (its head)')
     if head.flags:
-        raise TreeError('holds no frames (its keys are not names)')
+        raise TreeError('data.mdb holds no frames (its keys are not names)')
     if (head.last + 1) * page_size > size:
-        raise TreeError(f'is cut short ({size} of {(head.last + 1) * page_size} bytes)')
+        raise TreeError(f'data.mdb is cut short ({size} of {(head.last + 1) * page_size} bytes)')
     return head.root, head.last + 1, page_size
 
 
@@ -72,33 +72,33 @@ class _Head(NamedTuple):
 def _head(descriptor: int, place: int) -> _Head:
     content = os.pread(descriptor, HEADER.size + META.size, place)
     if len(content) < HEADER.size + META.size:
-        raise TreeError(f'is cut short ({place + len(content)} bytes) or empty')
+        raise TreeError(f'data.mdb is cut short ({place + len(content)} bytes) or empty')
     magic, version, page_size, flags, root, last, transaction = META.unpack_from(content, HEADER.size)
     if magic != MAGIC or version != 1 or page_size not in PAGE_SIZES:
-        raise TreeError('is damaged (its head), or no LMDB')
+        raise TreeError('cannot open the LMDB: the head of data.mdb is damaged, or it is none')
     return _Head(transaction, page_size, flags, root, last)
 
 
 def _children(page: bytes, number: int, page_size: int, pages: int) -> Iterator[int]:
     """Numbers of the pages below a page; of a leaf the values are checked, and there is none."""
     if len(page) < page_size:
-        raise TreeError(f'is cut short (page {number})')
+        raise TreeError(f'data.mdb is cut short (page {number})')
     own, _, flags, lower, upper = HEADER.unpack_from(page)
     count = (lower - HEADER.size) // 2
     sound = own == number and flags in (BRANCH, LEAF) and HEADER.size <= lower <= upper <= page_size
     if not sound or count < (2 if flags == BRANCH else 1):
-        raise TreeError(f'is damaged (page {number})')
+        raise TreeError(f'data.mdb is damaged (page {number})')
     for place in struct.unpack_from(f'={count}H', page, HEADER.size):
         if not upper <= place <= page_size - NODE.size:
-            raise TreeError(f'is damaged (page {number})')
+            raise TreeError(f'data.mdb is damaged (page {number})')
         low, high, kind, key = NODE.unpack_from(page, place)
         value = place + NODE.size + key
         if flags == BRANCH:
             yield low | high << 16 | kind << 32
         elif not _fits(page, value, low | high << 16, kind, pages):
-            raise TreeError(f'is damaged (an entry of page {number})')
+            raise TreeError(f'data.mdb is damaged (an entry of page {number})')
         if value > page_size:
-            raise TreeError(f'is damaged (page {number})')
+            raise TreeError(f'data.mdb is damaged (page {number})')
 
 
 def _fits(page: bytes, value: int, length: int, kind: int, pages: int) -> bool:

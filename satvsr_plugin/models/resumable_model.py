@@ -75,15 +75,23 @@ class ResumableModel(VideoBaseModel):
 
     def _save_checkpoint(self, epoch: int, current_iter: int) -> None:
         state = self._training_state(epoch, current_iter)
-        self._write_checkpoint(current_iter, state)
+        failed = self._write_checkpoint(current_iter, state) if self.opt['rank'] == 0 else None
+        if self._agreed(int(failed is not None)):  # else processes would differ in what they take for saved
+            raise failed or WeightsError('the first process cannot save the checkpoint')
         self._saved_iter = current_iter
 
-    @master_only
-    def _write_checkpoint(self, current_iter: int, state: dict[str, Any]) -> None:
-        self.checkpoints.save(current_iter, {'net_g': self._network_entries()}, state)
+    def _write_checkpoint(self, current_iter: int, state: dict[str, Any]) -> WeightsError | None:
+        try:
+            self.checkpoints.save(current_iter, {'net_g': self._network_entries()}, state)
+        except WeightsError as error:
+            return error
         keep = self.opt['logger'].get('keep_checkpoints')
         if keep:
-            self.checkpoints.keep_last(keep)
+            try:
+                self.checkpoints.keep_last(keep)
+            except OSError as error:
+                get_root_logger().warning(f'{error.filename}: this old checkpoint cannot be removed ({error.strerror})')
+        return None
 
     @master_only
     def save_networks(self, label: str) -> None:

@@ -76,7 +76,7 @@ def test_list_that_names_what_is_not_there(make_pairs: MakePairs, tmp_path: Path
     (tmp_path / 'list.txt').write_text('\n\n')
     with pytest.raises(DataError, match='names no frame'):
         train_set(tmp_path, meta_info_file=str(tmp_path / 'list.txt'))
-    with pytest.raises(DataError, match='cannot read this list'):
+    with pytest.raises(DataError, match='none.txt: cannot read the file'):
         train_set(tmp_path, meta_info_file=str(tmp_path / 'none.txt'))
 
 

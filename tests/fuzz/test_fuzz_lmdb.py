@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from satvsr_plugin.data.clip_lmdb import ABOUT, META_INFO, ClipLmdb
 from satvsr_plugin.data.clips import ClipFolder
-from satvsr_plugin.data.image_io import write_image
+from satvsr_plugin.data.image_io import encode_image, write_image
 from satvsr_plugin.data.lmdb_writer import write_lmdb
 from satvsr_plugin.errors import SatVSRError
 
@@ -114,6 +114,39 @@ def test_damaged_data(packed: dict[str, Path], reader: Reader, data: st.DataObje
     (root / 'data.mdb').write_bytes(data.draw(damaged(content) | st.integers(0, len(content)).map(
         lambda length: content[:length]) | st.binary(max_size=3 * PAGE)))
     assert reader.read(root) == 'done'
+
+
+@pytest.fixture(scope='module')
+def tall(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An LMDB of 200 frames of one pixel: most of it is its tree."""
+    folder = tmp_path_factory.mktemp('tall')
+    pixel = encode_image('.png', np.zeros((1, 1, 3), np.uint8), 'pixel')
+    (folder / 'clips' / '000').mkdir(parents=True)
+    for frame in range(200):
+        (folder / 'clips' / '000' / f'{frame}.png').write_bytes(pixel)
+    write_lmdb(ClipFolder(folder / 'clips'), folder / 'tall.lmdb', processes=1)
+    return folder / 'tall.lmdb'
+
+
+@fuzz(60)
+@given(data=st.data())
+def test_damaged_trees(tall: Path, reader: Reader, data: st.DataObject) -> None:
+    """LMDB follows whatever its pages say; damage to them ended one process in ten."""
+    root = copy_of(tall, 'tree.lmdb')
+    content = bytearray((root / 'data.mdb').read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        page = data.draw(st.integers(0, len(content) // PAGE - 1))
+        place = page * PAGE + data.draw(st.integers(0, 160) | st.integers(0, PAGE - 8))
+        new = data.draw(st.sampled_from([b'\xff\xff', bytes(8), b'\xff' * 8]) | st.binary(min_size=1, max_size=2))
+        content[place:place + len(new)] = new
+    (root / 'data.mdb').write_bytes(content)
+    assert reader.read(root) == 'done'
+
+
+def test_trees_of_any_height_are_read(tall: Path) -> None:
+    source = ClipLmdb(tall)
+    assert len(source.clips['000']) == 200
+    assert all(source.read('000', frame).shape == (1, 1, 3) for frame in source.clips['000'])
 
 
 @fuzz(40)

@@ -18,9 +18,9 @@ from satvsr_plugin.models.numerical_faults import MOST_IN_A_ROW, NumericalFaults
 
 @pytest.fixture
 def messages() -> Iterator[list[str]]:
-    """What is logged."""
+    """The warnings that are logged."""
     found: list[str] = []
-    handler = logging.Handler()
+    handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: found.append(record.getMessage())
     logger = logging.getLogger('basicsr')
     logger.addHandler(handler)

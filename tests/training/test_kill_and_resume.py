@@ -59,12 +59,12 @@ def undisturbed(runs: Runs, small_data: Path) -> str:
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(runs: Runs, small_data: Path, undisturbed: str) -> None:
     file = write_options(runs.folder, training_options(small_data, name='killed', logger__keep_checkpoints=2))
-    rng, starts = random.Random(7), []
+    rng, starts = random.Random(9), []  # four of ten kills come after a checkpoint
     while len(starts) < KILLS:
         process = runs.start('train', '-opt', file, '--auto_resume')
         output = runs.wait_for('Start training')
         starts.append(int(re.search(r'Start training from epoch: \d+, iter: (\d+)', output)[1]))
-        steps = rng.randrange(7)
+        steps = rng.randrange(8)
         if steps:
             runs.wait_for(f'iter:{starts[-1] + steps:8d}')
         time.sleep(rng.uniform(0, 0.06))
