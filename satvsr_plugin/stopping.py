@@ -23,7 +23,8 @@ def note_stop_signals() -> None:
     """From now on the first signal is noted only; whoever trains asks for it with :func:`noted_signal`."""
     _Noted.arrived = None
     if not _Noted.handlers:
-        _Noted.handlers = {number: signal.signal(number, _note) for number in SIGNALS}
+        # None: of a handler that was not set in Python
+        _Noted.handlers = {number: signal.signal(number, _note) or signal.SIG_DFL for number in SIGNALS}
 
 
 def restore_stop_signals() -> None:
