@@ -22,6 +22,7 @@ from satvsr_plugin.archs.blocks import (
     BackProjection,
     ConvBlock,
     DeconvBlock,
+    ResBlock,
     he_initialise,
     res_blocks,
     scale_geometry,
@@ -30,6 +31,8 @@ from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.errors import require
 from satvsr_plugin.ops.bicubic import BicubicUpsample
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
+
+INITS = ('reference', 'zero_offset', 'gentle')
 
 
 class MultiScaleDeformAlign(nn.Module):
@@ -93,7 +96,10 @@ class MSDTGP(nn.Module):
         residual: ``none`` (the paper) or ``bicubic``: the network adds to the bicubic of the centre frame, and
             starts as exactly that. Without it thousands of iterations pass before bicubic is reached.
         init: ``reference``: as the original code, whose He initialisation includes the offset layer, so that
-            offsets start at about 3 pixels; ``zero_offset``: offsets start at zero, as the DCNv2 paper has it.
+            offsets start at about 3 pixels; ``zero_offset``: offsets start at zero, as the DCNv2 paper has it;
+            ``gentle``: besides, the second convolutions of residual blocks start at a tenth. With ``reference`` the
+            full network's features grow ten-thousandfold, which saturates its attention; in a run of ours, with
+            ``residual: bicubic`` and a learning rate of 3e-4, it fell to zero, and with it all gradients.
         dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
 
     Raises:
@@ -103,7 +109,7 @@ class MSDTGP(nn.Module):
     def __init__(self, num_in_ch: int = 3, num_out_ch: int = 3, num_feat: int = 64, num_base_feat: int = 256,
                  num_frame: int = 5, scale: int = 4, num_extract_block: int = 3, num_reconstruct_block: int = 5,
                  num_stage: int = 3, deformable_groups: int = 8, residual: Literal['none', 'bicubic'] = 'none',
-                 init: Literal['reference', 'zero_offset'] = 'reference',
+                 init: Literal['reference', 'zero_offset', 'gentle'] = 'reference',
                  dcn: Literal['auto', 'mmcv', 'torchvision'] = 'auto') -> None:
         super().__init__()
         self._check(num_in_ch, num_out_ch, num_feat, num_frame, scale, deformable_groups, residual, init)
@@ -136,15 +142,19 @@ class MSDTGP(nn.Module):
             f'deformable_groups: {deformable_groups} does not divide num_feat: {num_feat}':
                 num_feat % deformable_groups == 0,
             f'residual: {residual} is neither none nor bicubic': residual in ('none', 'bicubic'),
-            f'init: {init} is neither reference nor zero_offset': init in ('reference', 'zero_offset'),
+            f'init: {init} is none of {INITS}': init in INITS,
             f'residual: bicubic needs num_out_ch: {num_out_ch} to equal num_in_ch: {num_in_ch}':
                 residual == 'none' or num_in_ch == num_out_ch,
         })
 
     def _initialise(self, init: str) -> None:
         he_initialise(self)
-        if init == 'zero_offset':
+        if init != 'reference':
             self.alignment1.dcnpack.zero_offset()
+        if init == 'gentle':
+            for module in self.modules():
+                if isinstance(module, ResBlock):
+                    module.conv2.weight.data.mul_(0.1)
         if self.upsample is not None:
             nn.init.zeros_(self.output.conv.weight)
 

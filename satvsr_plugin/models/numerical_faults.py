@@ -74,4 +74,4 @@ class NumericalFaults:
             f'{what}, as in the {MOST_IN_A_ROW - 1} steps before; the run stops, and none of these steps has changed '
             f'the weights. The last checkpoint is in {self.checkpoints}. Lower train.optim_g.lr, set '
             'train.grad_clip_norm (e.g. 0.5) or use amp: bf16 or none instead of fp16, and go on with --auto_resume; '
-            'or start anew with init: zero_offset.')
+            'or start anew with init: gentle (MSDTGP) or zero_offset.')

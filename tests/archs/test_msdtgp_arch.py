@@ -79,6 +79,23 @@ def test_offsets_start_as_the_option_says():
     assert MSDTGP().feat_all.act.weight.item() == 0.25
 
 
+def test_gentle_features_keep_their_size_and_attention_can_learn():
+    def attention(init: str) -> torch.Tensor:
+        torch.manual_seed(0)
+        net = MSDTGP(residual='bicubic', init=init).eval()
+        seen = []
+        net.TAtt.register_forward_hook(lambda _module, inputs, output: seen.append((inputs[0].flatten(1, 2), output)))
+        with torch.no_grad():
+            net(torch.rand(1, 5, 3, 8, 8))
+        features, weighted = seen[0]
+        return weighted / features, features.std()
+
+    weight, size = attention('gentle')
+    assert 0.1 < weight.median() < 0.9 and size < 1
+    weight, size = attention('zero_offset')
+    assert ((weight < 1e-3) | (weight > 0.999)).float().mean() > 0.9 and size > 100
+
+
 @pytest.mark.parametrize('arguments, phrase', [
     ({'num_frame': 4}, 'num_frame: 4'), ({'scale': 5}, 'scale: 5'), ({'deformable_groups': 7}, 'deformable_groups: 7'),
     ({'residual': 'bilinear'}, 'residual: bilinear'), ({'init': 'zeros'}, 'init: zeros'),
