@@ -6,6 +6,7 @@ system refuses to write on in the middle of a file.
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import runpy
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from basicsr.utils.logger import initialized_logger
 
 from satvsr_plugin import cli
 from satvsr_plugin.archs.msdtgp_arch import MSDTGP
@@ -61,6 +63,9 @@ def run(command: str, place: Path, limit: int | None = None) -> tuple[int, str]:
         code = 99
         try:
             torch.set_num_threads(1)
+            # an earlier test's log goes into a file of pytest's, which would be limited too
+            logging.getLogger('basicsr').handlers.clear()
+            initialized_logger.clear()
             os.chdir(place)
             if limit is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
