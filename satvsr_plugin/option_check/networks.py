@@ -21,7 +21,7 @@ from satvsr_plugin.option_sentences import Problem, describe, problems_of_call
 from satvsr_plugin.weights.files import load_checkpoint
 
 SPYNET = 'download spynet_sintel_final-3d2a1287.pth of the model zoo of BasicSR'
-LARGEST = 1024  # features, blocks, frames, ...: many times those of any network
+LARGEST = 4096  # features, blocks, frames, ...: many times those of any network
 NEED_VALUES = ('SwinIR',)  # networks that compute with the values of tensors while they are built
 
 
@@ -58,8 +58,9 @@ def _check_one(options: dict[str, Any], where: str, has_weights: bool) -> tuple[
     network, problems = registered(ARCH_REGISTRY, options, where)
     arguments = {key: value for key, value in options.items() if key != 'type'}
     if network:
-        problems = [*problems_of_call(network, arguments, where), *_unfit_files(arguments, where),
-                    *_too_large(arguments, where)]
+        problems = [*problems_of_call(network, arguments, where), *_unfit_files(arguments, where)]
+        if is_known(network):  # what others take their numbers for is theirs to say
+            problems += _too_large(arguments, where)
     if not network or problems or not is_known(network):
         return problems, None
     try:
