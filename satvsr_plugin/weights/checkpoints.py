@@ -108,8 +108,11 @@ class Checkpoints:
         Raises:
             OSError: a file cannot be removed.
         """
-        for iteration in self.iterations()[:-number]:
-            # the state first: without it the rest is no checkpoint any more
+        kept = self.iterations()[-number:]
+        # a kill in the middle of this leaves a record without a state
+        records = {int(path.stem) for path in self.states.glob('*.json') if path.stem.isdecimal()}
+        for iteration in sorted(records.union(self.iterations()).difference(kept)):
+            # the state first: without it the rest is no checkpoint any more; the record last, to be found again
             for path in (self.states / f'{iteration}.state', *self._files(iteration), self._record(iteration)):
                 path.unlink(missing_ok=True)
 
