@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset
 
 from satvsr_plugin.errors import DataError, OptionError, WeightsError
+from satvsr_plugin.toolbox import training
 from satvsr_plugin.toolbox.training import load_resume_state
 
 prefetch = importlib.import_module('basicsr.data.prefetch_dataloader')  # only now: satvsr_plugin mends the import
@@ -57,6 +58,15 @@ def test_starts_within_one_second_rename_what_was_there_to_different_names(tmp_p
         (tmp_path / 'run' / f'{number}.txt').touch()
     assert sorted(path.name for path in tmp_path.rglob('*.txt')) == ['0.txt', '1.txt', '2.txt', '3.txt']
     assert [path.name for path in (tmp_path / 'run').iterdir()] == ['3.txt']
+
+
+def test_starts_within_one_second_keep_logs_of_their_own(tmp_path: Path) -> None:
+    asked = []
+    for _ in range(3):
+        training._get_root_logger(lambda log_file: (asked.append(log_file), Path(log_file).touch(),
+                                                    logging.getLogger('unused'))[-1],
+                                  log_file=str(tmp_path / 'train_run.log'))
+    assert [Path(name).name for name in asked] == ['train_run.log', 'train_run_2.log', 'train_run_3.log']
 
 
 def test_the_option_file_that_an_experiment_keeps_may_be_given_again(tmp_path: Path) -> None:

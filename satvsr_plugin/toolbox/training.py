@@ -117,14 +117,19 @@ def _chosen_state(path: Path) -> dict[str, Any]:
 def _make_anew(path: str) -> None:
     """A folder of an earlier run is renamed; the toolbox fails at the second start within one second."""
     if Path(path).exists():
-        stem = archived = Path(f'{path}_archived_{get_time_str()}')
-        number = 1
-        while archived.exists():
-            number += 1
-            archived = Path(f'{stem}_{number}')
+        archived = _unused(Path(f'{path}_archived_{get_time_str()}'))
         print(f'Path already exists. Rename it to {archived}', flush=True)
         Path(path).rename(archived)
     Path(path).mkdir(parents=True)
+
+
+def _unused(path: Path) -> Path:
+    """A name that is free; the toolbox's end with the second."""
+    found, number = path, 1
+    while found.exists():
+        number += 1
+        found = path.with_name(f'{path.stem}_{number}{path.suffix}')
+    return found
 
 
 def _copy_opt_file(copy: Callable[[str, str], None], opt_file: str, experiments_root: str) -> None:
@@ -167,15 +172,16 @@ def _create_dataloaders(create: Callable[..., tuple], opt: dict[str, Any], logge
     return train_loader, sampler, _Run.val_loaders, first_epoch + more_epochs, total_iters
 
 
-def _get_root_logger(get: Callable[..., logging.Logger], *arguments: Any, **named: Any) -> logging.Logger:
-    """A log file that the disk does not take is worth a line, not a traceback with every line."""
+def _get_root_logger(get: Callable[..., logging.Logger], *arguments: Any, log_file: str | None = None,
+                     **named: Any) -> logging.Logger:
+    """A log is not replaced, and one that the disk does not take is worth a line, not a traceback with every line."""
     def report(record: logging.LogRecord) -> None:
         if not reported:
             print(f'the log cannot be written ({sys.exc_info()[1]}); the run goes on', file=sys.stderr, flush=True)
             reported.append(record)
 
     reported: list[logging.LogRecord] = []
-    logger = get(*arguments, **named)
+    logger = get(*arguments, log_file=log_file and str(_unused(Path(log_file))), **named)
     for handler in logger.handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handleError = report  # type: ignore[method-assign]  # of this one handler
