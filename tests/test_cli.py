@@ -9,13 +9,12 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from sound_options import write_sound_options
 from torch.utils.data import DataLoader, Dataset
 
 import satvsr_plugin
 from satvsr_plugin import cli
-from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.errors import DataError, TrainingError
 
 OPTIONS = """
@@ -33,17 +32,7 @@ val: {save_img: false, pbar: false, metrics: {psnr: {type: satvsr_psnr}}}
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sound option file for testing on one clip of three frames; the current folder is empty."""
-    rng = np.random.default_rng(0)
-    for folder, size in (('GT', 32), ('LR4x', 8)):
-        for frame in range(3):
-            picture = rng.integers(0, 256, (size, size, 3), np.uint8)
-            write_image(tmp_path / 'data' / folder / '000' / f'{frame:03d}.png', picture)
-    path = tmp_path / 'options.yml'
-    path.write_text(OPTIONS.replace('DATA', str(tmp_path / 'data')))
-    (tmp_path / 'here').mkdir()
-    monkeypatch.chdir(tmp_path / 'here')
-    monkeypatch.setattr('sys.argv', sys.argv)  # restored after the test: the command sets it
-    return path
+    return write_sound_options(tmp_path, monkeypatch, OPTIONS)
 
 
 @pytest.fixture

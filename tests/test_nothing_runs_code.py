@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from sound_options import write_sound_options
 
 import satvsr_plugin
 from satvsr_plugin import cli
@@ -30,7 +31,6 @@ from satvsr_plugin.data.clip_lmdb import ClipLmdb
 from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.degradation_record import read_record as read_degradation
 from satvsr_plugin.data.flow_files import FlowFiles
-from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.pairs import read_frame_list
 from satvsr_plugin.errors import DataError, OptionError, SatVSRError, WeightsError
 from satvsr_plugin.options import LONGEST_FILE, load_options
@@ -72,17 +72,7 @@ def canary(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sound option file for testing on one clip of three frames; the current folder is an empty one."""
-    rng = np.random.default_rng(0)
-    for folder, size in (('GT', 32), ('LR4x', 8)):
-        for frame in range(3):
-            picture = rng.integers(0, 256, (size, size, 3), np.uint8)
-            write_image(tmp_path / 'data' / folder / '000' / f'{frame:03d}.png', picture)
-    path = tmp_path / 'options.yml'
-    path.write_text(OPTIONS.replace('DATA', str(tmp_path / 'data')))
-    (tmp_path / 'here').mkdir()
-    monkeypatch.chdir(tmp_path / 'here')
-    monkeypatch.setattr('sys.argv', sys.argv)  # restored after the test: the command sets it
-    return path
+    return write_sound_options(tmp_path, monkeypatch, OPTIONS)
 
 
 def works(canary: Path, unprotected: Callable[[], Any]) -> None:

@@ -68,13 +68,14 @@ class ResumableModel(VideoBaseModel):
             self.save_networks('latest')
             return
         try:
-            self._save_checkpoint(epoch, current_iter)
+            self._place = self._place or Place(epoch, 0)
+            self._save_checkpoint(current_iter)
         except WeightsError as error:
             due = current_iter + self.opt['logger'].get('save_checkpoint_freq', 0)
             get_root_logger().error(f'{error}; training goes on, the next checkpoint is due at iteration {due}')
 
-    def _save_checkpoint(self, epoch: int, current_iter: int) -> None:
-        state = self._training_state(epoch, current_iter)
+    def _save_checkpoint(self, current_iter: int) -> None:
+        state = self._training_state(current_iter)
         failed = self._write_checkpoint(current_iter, state) if self.opt['rank'] == 0 else None
         if self._agreed(int(failed is not None)):  # else processes would differ in what they take for saved
             raise failed or WeightsError('the first process cannot save the checkpoint')
@@ -106,9 +107,9 @@ class ResumableModel(VideoBaseModel):
                   for key, net in networks.items()}
         return states | record_entries(self.opt['network_g'])
 
-    def _training_state(self, epoch: int, current_iter: int) -> dict[str, Any]:
+    def _training_state(self, current_iter: int) -> dict[str, Any]:
         """All but the weights; every process has to call this."""
-        place = self._place or Place(epoch, 0)
+        place = self._place or Place(0, 0)
         return {
             'epoch': place.epoch,
             'position': place.position,
@@ -197,7 +198,7 @@ class ResumableModel(VideoBaseModel):
     def renew_state(self, iteration: int) -> None:
         """Once an iteration is validated, its checkpoint has to know."""
         if self._saved_iter == iteration:
-            state = self._training_state(0, iteration)
+            state = self._training_state(iteration)
             if self.opt['rank'] == 0:
                 try:
                     self.checkpoints.replace_state(iteration, state)
@@ -240,7 +241,7 @@ class ResumableModel(VideoBaseModel):
         if iteration is None:
             return f'training ends within a step; the last checkpoint is of iteration {self._saved_iter}'
         if iteration > self._saved_iter:
-            self._save_checkpoint(0, iteration)
+            self._save_checkpoint(iteration)
         if iteration == 0:
             return 'training ends before its first step'
         return (f'training ends after iteration {iteration}, which is saved in {self.opt["path"]["training_states"]}; '
