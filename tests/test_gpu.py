@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -12,15 +14,22 @@ from torchvision.ops import deform_conv2d
 from satvsr_plugin.archs import MSDTGP, Bicubic
 from satvsr_plugin.models import SatVSRModel
 from satvsr_plugin.ops.deform_conv import mmcv_fault, modulated_deform_conv2d
+from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
+from satvsr_plugin.ops.triton_deform_conv import triton_fault
 from satvsr_plugin.weights import from_official
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')]
 
 
 @pytest.fixture(autouse=True)
-def full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, 'allow_tf32', False)
-    monkeypatch.setattr(torch.backends.cuda.matmul, 'allow_tf32', False)
+def full_precision() -> Iterator[None]:
+    switches = torch.backends.cudnn, torch.backends.cuda.matmul  # the second has no attributes to monkeypatch
+    before = [switch.allow_tf32 for switch in switches]
+    for switch in switches:
+        switch.allow_tf32 = False
+    yield
+    for switch, value in zip(switches, before, strict=True):
+        switch.allow_tf32 = value
 
 
 def test_mmcv_is_compiled_for_this_gpu():
@@ -41,10 +50,79 @@ def test_operator_equals_torchvision_forward_and_gradients():
         torch.testing.assert_close(grad, reference)
 
 
+def test_triton_works_on_this_gpu():
+    assert triton_fault() is None
+
+
+def features(offset_scale: float = 5.0) -> list[torch.Tensor]:
+    """x, offset, mask, weight and bias of a training step; small cases are in ``ops/triton_cases.py``."""
+    g = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(6, 64, 90, 101, generator=g), torch.randn(64, 64, 3, 3, generator=g) / 24
+    offset = offset_scale * torch.randn(6, 144, 90, 101, generator=g)
+    mask, bias = torch.rand(6, 72, 90, 101, generator=g), torch.randn(64, generator=g)
+    return [t.cuda().requires_grad_() for t in (x, offset, mask, weight, bias)]
+
+
+def test_triton_equals_mmcv_forward_and_gradients():
+    ours, theirs = features(), features()
+    probe = torch.randn(6, 64, 90, 101, device='cuda')
+    out, expected = (modulated_deform_conv2d(*t, 1, 8, backend) for t, backend in ((ours, 'triton'), (theirs, 'mmcv')))
+    torch.testing.assert_close(out, expected, rtol=1e-4, atol=1e-5)
+    for grad, reference in zip(torch.autograd.grad(out, ours, probe), torch.autograd.grad(expected, theirs, probe),
+                               strict=True):
+        torch.testing.assert_close(grad, reference, rtol=1e-4, atol=1e-5 * reference.abs().max().item())
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_triton_differs_by_rounding_only_under_autocast(dtype):
+    ours = features()
+    theirs = [t.detach().double().requires_grad_() for t in ours]
+    for i in (0, 3, 4):
+        theirs[i].data.copy_(ours[i].data.to(dtype))
+    probe = torch.randn(6, 64, 90, 101, device='cuda').to(dtype)
+    with torch.autocast('cuda', dtype=dtype):
+        out = modulated_deform_conv2d(ours[0].to(dtype, memory_format=torch.channels_last), *ours[1:], 1, 8, 'triton')
+    assert out.dtype == dtype
+    expected = modulated_deform_conv2d(*theirs, 1, 8, 'torchvision')
+    grads = zip(torch.autograd.grad(out, ours, probe), torch.autograd.grad(expected, theirs, probe.double()),
+                strict=True)
+    for result, reference in [(out, expected), *grads]:
+        error = (result.double() - reference).square().mean().sqrt() / reference.square().mean().sqrt()
+        assert error < (2e-3 if dtype == torch.float16 else 1.6e-2)
+
+
+@pytest.mark.parametrize('value', [-1e30, 1e30, float('inf'), float('-inf'), float('nan'), 2.0**31])
+def test_triton_reads_nothing_outside(value):
+    tensors = features()
+    tensors[1].data[:, ::7] = value
+    out = modulated_deform_conv2d(*tensors, 1, 8, 'triton')
+    out.sum().backward()
+    torch.cuda.synchronize()  # where a wild address would be told
+    assert out.isnan().all() if value != value else out.isfinite().all()
+
+
+@pytest.mark.parametrize('amp', [None, torch.bfloat16])
+def test_triton_compiles_into_the_graph_of_inductor(amp):
+    torch.manual_seed(0)
+    layer = GuidedDeformConv(64, 64, dcn='triton').cuda()
+    torch.nn.init.normal_(layer.conv_offset_mask.weight, std=0.05)
+    x, guide = torch.randn(2, 2, 64, 33, 40, device='cuda')
+    compiled = torch.compile(layer, fullgraph=True)
+    with torch.autocast('cuda', dtype=amp, enabled=amp is not None):
+        out, expected = compiled(x, guide), layer(x, guide)
+    tolerance = 1e-4 if amp is None else 5e-2
+    torch.testing.assert_close(out, expected, rtol=tolerance, atol=tolerance)
+    parameters = list(layer.parameters())
+    for grad, reference in zip(torch.autograd.grad(out.square().sum(), parameters),
+                               torch.autograd.grad(expected.square().sum(), parameters), strict=True):
+        torch.testing.assert_close(grad, reference, rtol=tolerance, atol=tolerance * reference.abs().max().item())
+
+
+@pytest.mark.parametrize('dcn', ['auto', 'triton'])
 @pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-9), (torch.float32, 1e-4)])
-def test_network_equals_the_original(dtype, tolerance):
+def test_network_equals_the_original(dtype, tolerance, dcn):
     golden = np.load(FOLDER / 'msdtgp_x4.npz')
-    net = MSDTGP().to(dtype)
+    net = MSDTGP(dcn=dcn).to(dtype)
     net.load_state_dict({k: v.to(dtype) for k, v in from_official('MSDTGP', golden_state_dict('msdtgp_x4')).items()})
     with torch.no_grad():
         out = net.cuda()(torch.from_numpy(golden['in_frames']).to('cuda', dtype)).cpu()
@@ -57,10 +135,13 @@ def test_bicubic_equals_the_cpu():
     torch.testing.assert_close(Bicubic(4).cuda()(x.cuda()).cpu(), Bicubic(4)(x))
 
 
+@pytest.mark.parametrize('dcn', ['auto', 'triton'])
 @pytest.mark.parametrize('amp', ['none', 'bf16', 'fp16'])
-def test_training_steps(tmp_path, amp):
+def test_training_steps(tmp_path, amp, dcn):
     torch.manual_seed(0)
-    model = SatVSRModel(make_opt(tmp_path, amp=amp, ema_decay=0.9) | {'num_gpu': 1})
+    opt = make_opt(tmp_path, amp=amp, ema_decay=0.9) | {'num_gpu': 1}
+    opt['network_g']['dcn'] = dcn
+    model = SatVSRModel(opt)
     sample = {'lq': torch.rand(2, 3, 3, 16, 16), 'gt': torch.rand(2, 3, 32, 32)}
     losses = []
     for iteration in range(1, 31):

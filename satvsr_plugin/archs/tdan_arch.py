@@ -46,7 +46,7 @@ class TDAN(nn.Module):
             the toolbox has them, and results start at 0.3.
         residual: ``none`` (the paper) or ``bicubic``: the network adds to the bicubic of the centre frame, and
             starts as exactly that.
-        dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
+        dcn: implementation of the deformable convolution: ``auto``, ``mmcv``, ``torchvision`` or ``triton``.
 
     Attributes:
         input_spec: what it wants to be given.
@@ -59,7 +59,7 @@ class TDAN(nn.Module):
                  num_extract_block: int = 5, num_reconstruct_block: int = 10, deformable_groups: int = 8,
                  init: Literal['reference', 'zero_offset'] = 'reference',
                  residual: Literal['none', 'bicubic'] = 'none',
-                 dcn: Literal['auto', 'mmcv', 'torchvision'] = 'auto') -> None:
+                 dcn: Literal['auto', 'mmcv', 'torchvision', 'triton'] = 'auto') -> None:
         super().__init__()
         self._check(num_in_ch, num_out_ch, num_feat, num_frame, scale, deformable_groups, init, residual)
         self.num_frame = num_frame

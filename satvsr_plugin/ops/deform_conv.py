@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from satvsr_plugin.errors import OptionError
+from satvsr_plugin.ops.sampled_deform_conv import sampled_deform_conv2d
 from satvsr_plugin.ops.sampled_gradients import can_sample, sampled_gradients
+from satvsr_plugin.ops.triton_deform_conv import LEAVE_TRITON, triton_deform_conv2d, triton_fault
 
 MEND_MMCV = 'run "bash scripts/setup_env.sh --force", or "basicsr doctor" to see what is missing'
 
@@ -38,18 +40,23 @@ def resolve_backend(dcn: str) -> str:
     """Choose the implementation for a network's option ``dcn``.
 
     Args:
-        dcn: ``auto`` (mmcv, or torchvision with one warning where mmcv does not work), ``mmcv`` or ``torchvision``.
+        dcn: ``auto`` (mmcv, or torchvision with one warning where mmcv does not work), ``mmcv``, ``torchvision`` or
+            ``triton`` (CUDA GPUs only).
 
     Returns:
-        ``mmcv`` or ``torchvision``.
+        ``mmcv``, ``torchvision`` or ``triton``.
 
     Raises:
-        OptionError: another value, or mmcv is asked for and does not work.
+        OptionError: another value, or mmcv or triton is asked for and does not work.
     """
+    if dcn == 'triton':
+        if triton_fault() is not None:
+            raise OptionError(f'dcn: triton was asked for, but {triton_fault()}; {LEAVE_TRITON}')
+        return dcn
     if dcn == 'torchvision':
         return dcn
     if dcn not in ('auto', 'mmcv'):
-        raise OptionError(f'dcn: {dcn!r} is not known; choose auto, mmcv or torchvision')
+        raise OptionError(f'dcn: {dcn!r} is not known; choose auto, mmcv, torchvision or triton')
     fault = mmcv_fault()
     if fault is None:
         return 'mmcv'
@@ -70,14 +77,15 @@ def modulated_deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Ten
     """Modulated deformable convolution with stride 1 and dilation 1 (DCNv2, eq. 1).
 
     Args:
-        x: (b, c, h, w) features, any memory format; half types are computed in float32.
+        x: (b, c, h, w) features, any memory format; half types are computed in float32, by triton in their own type
+            or autocast's.
         offset: (b, 2 * g * k * k, h_out, w_out) in pixels; channel 2 * (group * k * k + tap) is dy, the next dx.
         mask: (b, g * k * k, h_out, w_out) in [0, 1], g = deformable_groups.
         weight: (c_out, c, k, k).
         bias: (c_out,).
         padding: zeros around x, in pixels.
         deformable_groups: groups of channels that share one set of offsets.
-        backend: ``mmcv`` or ``torchvision``.
+        backend: ``mmcv``, ``torchvision``, ``triton``, or ``sampled`` (on CPUs, without gradients).
 
     Returns:
         (b, c_out, h_out, w_out) in x's dtype.
@@ -86,6 +94,8 @@ def modulated_deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Ten
         ValueError: offset or mask does not have the shape above.
     """
     _check_shapes(x, offset, mask, weight, padding, deformable_groups)
+    if backend == 'triton':
+        return triton_deform_conv2d(x, offset, mask, weight, bias, padding, deformable_groups)
     dtype = torch.float64 if x.dtype == torch.float64 else torch.float32
     with torch.autocast(x.device.type, enabled=False):
         offset, mask = _move_nan_to_mask(offset, mask)
@@ -181,4 +191,5 @@ def _torchvision_forward(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor
     return deform_conv2d(x, offset, weight, bias, padding=padding, mask=mask)  # groups follow from the shapes
 
 
-_BACKENDS: dict[str, Callable[..., Tensor]] = {'mmcv': _mmcv_forward, 'torchvision': _torchvision_forward}
+_BACKENDS: dict[str, Callable[..., Tensor]] = {
+    'mmcv': _mmcv_forward, 'torchvision': _torchvision_forward, 'sampled': sampled_deform_conv2d}

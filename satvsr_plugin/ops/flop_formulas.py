@@ -1,4 +1,4 @@
-"""Teaches torch's ``FlopCounterMode`` deformable convolutions: mmcv's behind our operator, and torchvision's.
+"""Teaches torch's ``FlopCounterMode`` deformable convolutions: those behind our operators, and torchvision's.
 
 Counted is what a plain convolution of that shape takes; interpolating the samples is not, as in the literature.
 Importing this module registers the formulas.
@@ -14,7 +14,7 @@ import torch
 import torchvision  # noqa: F401  (defines its operator)
 from torch.utils.flop_counter import flop_registry, register_flop_formula
 
-from satvsr_plugin.ops import deform_conv  # noqa: F401  (defines ours)
+from satvsr_plugin.ops import deform_conv, triton_deform_conv  # noqa: F401  (define ours)
 
 
 def deform_conv_flops(x: Sequence[int], weight: Sequence[int], *_shapes: Any, out_shape: Sequence[int],
@@ -31,12 +31,13 @@ def deform_conv_flops(x: Sequence[int], weight: Sequence[int], *_shapes: Any, ou
 
 def _modulated_deform_conv_flops(x: Sequence[int], _offset: Any, _mask: Any, weight: Sequence[int], *shapes: Any,
                                  out_shape: Sequence[int], **arguments: Any) -> int:
-    """The order of arguments of our operator."""
+    """The order of arguments of our operators."""
     return deform_conv_flops(x, weight, *shapes, out_shape=out_shape, **arguments)
 
 
 _FORMULAS: dict[Any, Callable[..., int]] = {
     torch.ops.satvsr.modulated_deform_conv2d: _modulated_deform_conv_flops,
+    torch.ops.satvsr.triton_deform_conv2d: _modulated_deform_conv_flops,
     torch.ops.torchvision.deform_conv2d: deform_conv_flops,
 }
 

@@ -17,7 +17,7 @@ class DeformConv(nn.Module):
         num_in_ch, num_out_ch: channels of the input and of the output.
         kernel_size: odd; the output has the size of the input.
         deformable_groups: groups of input channels with offsets of their own.
-        dcn: ``auto``, ``mmcv`` or ``torchvision``; see :func:`resolve_backend`.
+        dcn: ``auto``, ``mmcv``, ``torchvision`` or ``triton``; see :func:`resolve_backend`.
     """
 
     def __init__(self, num_in_ch: int, num_out_ch: int, kernel_size: int = 3, deformable_groups: int = 8,

@@ -1,7 +1,7 @@
 """Gradients of the deformable convolution on a CPU, several times as fast as mmcv's kernel, which uses one core.
 
-The convolution is sampling followed by a matrix product: torch's ``grid_sample`` takes the samples that the kernel
-takes, bilinear and with zeros outside, and both its gradient and the product's use all cores.
+As in the forward pass (``sampled_deform_conv``), ``grid_sample`` takes the samples; its gradient and that of the
+matrix product use all cores.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from satvsr_plugin.ops.sampled_deform_conv import BILINEAR, ZEROS, sampling_grid
+
 _MOST_COLUMNS = 2**24  # samples at once: 64 MiB, and a few times that in work space
-_BILINEAR, _ZEROS = 0, 0  # of torch.nn.functional.grid_sample
 
 Gradients = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -48,9 +49,9 @@ def _of_some_samples(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weig
                      groups: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     b, c, h, w = x.shape
     taps, (h_out, w_out) = weight.shape[-1]**2, grad.shape[-2:]
-    grid = _grid(offset.view(b, groups, taps, 2, h_out, w_out), padding, weight.shape[-1], h, w)
+    grid = sampling_grid(offset.view(b, groups, taps, 2, h_out, w_out), padding, weight.shape[-1], h, w)
     features = x.reshape(b * groups, c // groups, h, w)
-    sampled = torch.grid_sampler_2d(features, grid, _BILINEAR, _ZEROS, True)
+    sampled = torch.grid_sampler_2d(features, grid, BILINEAR, ZEROS, True)
     sampled = sampled.view(b, groups, c // groups, taps, h_out, w_out)
     weights = mask.view(b, groups, 1, taps, h_out, w_out)
 
@@ -61,29 +62,8 @@ def _of_some_samples(grad: Tensor, x: Tensor, offset: Tensor, mask: Tensor, weig
     grad_mask = (grad_columns * sampled).sum(2).view_as(mask)
     grad_sampled = (grad_columns * weights).view(b * groups, c // groups, taps * h_out, w_out)
     grad_features, grad_grid = torch.ops.aten.grid_sampler_2d_backward(
-        grad_sampled, features, grid, _BILINEAR, _ZEROS, True, [True, True])
+        grad_sampled, features, grid, BILINEAR, ZEROS, True, [True, True])
     # from the grid's units, in which a frame is 2 wide, to pixels; from (x, y) to (dy, dx)
     per_pixel = grad_grid.new_tensor([2 / (w - 1), 2 / (h - 1)])
     grad_offset = (grad_grid * per_pixel).view(b, groups, taps, h_out, w_out, 2).flip(-1).movedim(-1, 3)
     return grad_features.view_as(x), grad_offset.reshape(offset.shape), grad_mask, grad_weight
-
-
-def _grid(offset: Tensor, padding: int, kernel: int, h: int, w: int) -> Tensor:
-    """Where to sample, as ``grid_sample`` wants it.
-
-    Args:
-        offset: (b, groups, taps, 2, h_out, w_out), (dy, dx) in pixels.
-        padding: zeros around the frame.
-        kernel: side of the convolution's kernel.
-        h, w: size of the frame.
-
-    Returns:
-        (b * groups, taps * h_out, w_out, 2), (x, y) with -1 and 1 at the centres of the outermost pixels.
-    """
-    b, groups, taps, _, h_out, w_out = offset.shape
-    tap = torch.arange(kernel, dtype=offset.dtype) - padding
-    rows = tap.repeat_interleave(kernel).view(-1, 1, 1) + torch.arange(h_out, dtype=offset.dtype).view(-1, 1)
-    columns = tap.repeat(kernel).view(-1, 1, 1) + torch.arange(w_out, dtype=offset.dtype)
-    y = (offset[:, :, :, 0] + rows) * (2 / (h - 1)) - 1
-    x = (offset[:, :, :, 1] + columns) * (2 / (w - 1)) - 1
-    return torch.stack([x, y], -1).view(b * groups, taps * h_out, w_out, 2)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torchvision.ops import deform_conv2d
 
 from satvsr_plugin.errors import OptionError
-from satvsr_plugin.ops import deform_conv, sampled_gradients
+from satvsr_plugin.ops import deform_conv, sampled_deform_conv, sampled_gradients
 from satvsr_plugin.ops.deform_conv import modulated_deform_conv2d, resolve_backend
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
 
@@ -64,6 +64,32 @@ def test_sampled_gradients_are_those_of_the_kernel(most, padding, monkeypatch):
     out = deform_conv2d(*(theirs[i] for i in (0, 1, 3, 4)), padding=padding, mask=theirs[2])
     for grad_ours, grad_theirs in zip(ours, torch.autograd.grad(out, theirs, grad), strict=True):
         torch.testing.assert_close(grad_ours, grad_theirs)
+
+
+@pytest.mark.parametrize('most', [2**21, 1])  # all rows at once, and one by one
+@pytest.mark.parametrize('padding', [0, 1])
+def test_sampling_gives_what_the_kernel_gives(most, padding, monkeypatch):
+    monkeypatch.setattr(sampled_deform_conv, '_MOST_SAMPLES', most)
+    x, offset, mask, weight, bias = random_tensors()
+    rows, columns = (size - 2 + 2 * padding for size in x.shape[2:])
+    offset, mask = 3 * offset[..., :rows, :columns], mask[..., :rows, :columns]
+    offset[:, ::7] *= 1e6  # far outside
+    offset[0, 3, 2] = torch.inf
+    offset[1, 4] = offset[1, 4].round()
+    out = modulated_deform_conv2d(x, offset, mask, weight, bias, padding, GROUPS, 'sampled')
+    expected = deform_conv2d(x, offset.nan_to_num(posinf=1e9), weight, bias, padding=padding, mask=mask)
+    torch.testing.assert_close(out, expected)
+
+
+def test_sampling_lines_and_no_numbers():
+    x, offset, mask, weight, bias = random_tensors()
+    for cut in ((..., slice(0, 1)), (..., slice(0, 1), slice(None)), (..., slice(0, 1), slice(0, 1))):
+        x1, offset1, mask1 = (tensor[cut].contiguous() for tensor in (x, offset, mask))
+        out = modulated_deform_conv2d(x1, offset1, mask1, weight, bias, 1, GROUPS, 'sampled')
+        torch.testing.assert_close(out, deform_conv2d(x1, offset1, weight, bias, padding=1, mask=mask1))
+    offset[0, 0, 2, 3] = torch.nan
+    out = modulated_deform_conv2d(x, offset, mask, weight, bias, 1, GROUPS, 'sampled')
+    assert out[0, :, 2, 3].isnan().all() and out.isnan().sum() == 6
 
 
 def test_gradients_at_whole_offsets_and_of_lines_are_left_to_the_kernel():
@@ -190,7 +216,7 @@ def test_auto_falls_back_with_one_warning_that_names_the_mend(monkeypatch):
 
 
 def test_unknown_backend_is_refused():
-    with pytest.raises(OptionError, match='auto, mmcv or torchvision'):
+    with pytest.raises(OptionError, match='auto, mmcv, torchvision or triton'):
         resolve_backend('cuda')
 
 
