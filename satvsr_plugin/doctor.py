@@ -7,6 +7,7 @@ can speak where torch, torchvision, mmcv or BasicSR are missing or broken.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import shlex
@@ -116,12 +117,17 @@ def examine(probe: Probe = run_probe) -> list[Finding]:
     findings += _examine_devices(facts)
     devices = ['cpu', 'cuda'] if facts['gpus'] else ['cpu']
     pairs = [(library, device) for library in ('mmcv', 'torchvision') for device in devices]
+    if facts['gpus'] and importlib.util.find_spec('triton'):
+        pairs.append(('triton', 'cuda'))
     with ThreadPoolExecutor(max_workers=2) as pool:  # each loads torch: more at a time would only fill memory
         toolbox = pool.submit(probe, 'toolbox')
         dcn = dict(zip(pairs, pool.map(lambda pair: probe('dcn', *pair), pairs), strict=True))
     findings += [_examine_operator(*pair, result, facts) for pair, result in dcn.items()]
+    if ('triton', 'cuda') not in dcn:
+        lacks = 'triton is not installed' if facts['gpus'] else 'it needs a CUDA GPU'
+        findings.append(Finding('triton DCN', f'not for this machine: {lacks}; only dcn: triton asks for it'))
     findings.append(_choose_operator(devices[-1], dcn))
-    return [*findings, _examine_toolbox(toolbox.result())]
+    return [*findings, *_examine_toolbox(toolbox.result())]
 
 
 def mend_of(package: str) -> str:
@@ -215,6 +221,11 @@ def _examine_devices(facts: dict[str, Any]) -> list[Finding]:
 def _examine_operator(library: str, device: str, result: ProbeResult, facts: dict[str, Any]) -> Finding:
     """Whether the library's modulated deformable convolution is compiled for the device, and right."""
     topic = f'{library} DCN, {device}'
+    if library == 'triton':
+        if result.works:
+            return Finding(topic, 'compiles, gives right values; used where an option file says dcn: triton')
+        return Finding(topic, f'does not work: {result.output}', 'warning',
+                       'install a C compiler and the header files of Python, or leave dcn: auto as it is')
     if result.works:
         return Finding(topic, 'compiled, gives right values')
     mend = mend_of('mmcv') if library == 'mmcv' else mend_of('torch')
@@ -232,9 +243,12 @@ def _choose_operator(device: str, dcn: dict[tuple[str, str], ProbeResult]) -> Fi
     return Finding('DCN in use', f'none on {device}', 'error', mend_of('torch'))
 
 
-def _examine_toolbox(result: ProbeResult) -> Finding:
+def _examine_toolbox(result: ProbeResult) -> list[Finding]:
+    """Whether BasicSR works, and if so which fast paths networks take in inference by themselves."""
     if result.works:
-        return Finding('BasicSR', 'imports; networks, data sets, metrics and model are registered')
+        paths = [line.partition(': ')[::2] for line in result.output.splitlines() if ': ' in line]
+        return [Finding('BasicSR', 'imports; networks, data sets, metrics and model are registered'),
+                *(Finding(f'fast paths, {device}', found) for device, found in paths)]
     missing = result.output.startswith('ModuleNotFoundError')  # of BasicSR, of a package it needs, of one we need
-    return Finding('BasicSR', f'does not import: {result.output}', 'error',
-                   mend_of('satvsr-plugin' if missing else 'basicsr'))
+    return [Finding('BasicSR', f'does not import: {result.output}', 'error',
+                    mend_of('satvsr-plugin' if missing else 'basicsr'))]

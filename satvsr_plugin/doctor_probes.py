@@ -5,6 +5,7 @@ A binary that does not fit the torch beside it may end the process that loads it
 
     python satvsr_plugin/doctor_probes.py torch              prints what torch can do here, as JSON
     python satvsr_plugin/doctor_probes.py dcn mmcv cuda      modulated deformable convolution of a library on a device
+    python satvsr_plugin/doctor_probes.py dcn triton cuda    our own, on kernels that triton compiles for the device
     python satvsr_plugin/doctor_probes.py toolbox            BasicSR with this plugin registered
     python satvsr_plugin/doctor_probes.py build torch        how torch or mmcv was built, for people
 
@@ -79,6 +80,10 @@ def probe_dcn(library: str, device: str) -> None:
         from mmcv.ops import modulated_deform_conv2d
 
         result = modulated_deform_conv2d(x, offset, mask, weight, None, 1, 1)
+    elif library == 'triton':
+        from satvsr_plugin.ops.triton_deform_conv import triton_deform_conv2d
+
+        result = triton_deform_conv2d(x, offset, mask, weight, weight.new_zeros(4), 1, 1)
     else:
         from torchvision.ops import deform_conv2d
 
@@ -88,7 +93,7 @@ def probe_dcn(library: str, device: str) -> None:
 
 
 def probe_toolbox() -> None:
-    """Import BasicSR's train and test runners with the plugin's work-rounds.
+    """Import BasicSR's train and test runners with the plugin's work-rounds; print the fast paths of each device.
 
     Raises:
         Exception: whatever stopped the plugin from registering itself, or BasicSR's own import error.
@@ -99,6 +104,14 @@ def probe_toolbox() -> None:
         raise satvsr_plugin.registration_error
     import basicsr.test
     import basicsr.train  # noqa: F401
+    import torch
+
+    from satvsr_plugin.acceleration.paths import choose_fast_paths, fused_problem
+
+    for device in ('cpu', 'cuda') if torch.cuda.is_available() else ('cpu',):
+        print(f'{device}: {choose_fast_paths("auto", torch.device(device))}')
+    if fused_problem():
+        print(f'cpu, not fused: {fused_problem()}')
 
 
 def probe_build(library: str) -> None:

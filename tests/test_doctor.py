@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable
@@ -120,6 +121,15 @@ def test_missing_mmcv_means_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert 'does not work: ImportError: No module named mmcv' in out
     assert f'to mend it: {doctor.mend_of("mmcv")}' in out
     assert 'torchvision on' in out
+    assert re.search(r'fast paths, cpu +channels_last', out)
+
+
+def test_fast_paths_are_told_and_why_one_is_not_taken() -> None:
+    probed = doctor.ProbeResult(True, 'noise\ncpu: channels_last\ncpu, not fused: torch is too old: 2.1\n')
+    findings = doctor._examine_toolbox(probed)
+    assert find(findings, 'fast paths, cpu').text == 'channels_last'
+    assert find(findings, 'fast paths, cpu, not fused').text == 'torch is too old: 2.1'
+    assert len(findings) == 3
 
 
 @pytest.mark.parametrize(('package', 'topic'), [('torch', 'torch works'), ('basicsr', 'BasicSR')])
@@ -160,6 +170,41 @@ def test_gpu_with_all_of_mmcv_uses_it() -> None:
     findings = doctor.examine(pretend((H200,), None))
     assert find(findings, 'DCN in use') == doctor.Finding('DCN in use', 'mmcv on cuda')
     assert find(findings, 'amp, cuda').text == 'bf16 and fp16'
+
+
+@pytest.mark.parametrize(('gpus', 'installed', 'topic', 'text'), [
+    ((H200,), True, 'triton DCN, cuda', 'compiles, gives right values'),
+    ((H200,), False, 'triton DCN', 'triton is not installed'),
+    ((), True, 'triton DCN', 'needs a CUDA GPU'),
+])
+def test_triton_is_tried_only_where_it_could_work(monkeypatch: pytest.MonkeyPatch, gpus: tuple[dict[str, Any], ...],
+                                                  installed: bool, topic: str, text: str) -> None:
+    monkeypatch.setattr(doctor.importlib.util, 'find_spec', lambda name: object() if installed else None)
+    tried = []
+
+    def probe(*arguments: str) -> doctor.ProbeResult:
+        tried.append(arguments)
+        return pretend(gpus, None)(*arguments)
+
+    finding = find(doctor.examine(probe), topic)
+    assert text in finding.text and finding.level == 'ok'
+    assert (('dcn', 'triton', 'cuda') in tried) == (topic == 'triton DCN, cuda')
+
+
+def test_triton_that_cannot_compile_is_a_warning_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.importlib.util, 'find_spec', lambda name: object())
+    findings = doctor.examine(pretend((H200,), None, triton_cuda='RuntimeError: Failed to find C compiler.'))
+    finding = find(findings, 'triton DCN, cuda')
+    assert finding.level == 'warning' and 'Failed to find C compiler' in finding.text
+    assert 'C compiler' in finding.mend
+    assert find(findings, 'DCN in use') == doctor.Finding('DCN in use', 'mmcv on cuda')
+
+
+def test_the_triton_probe_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real probe, with Triton's interpreter in the place of a GPU."""
+    pytest.importorskip('triton')
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    assert doctor.run_probe('dcn', 'triton', 'cpu') == WORKS
 
 
 def test_no_operator_at_all_stops_training(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,28 @@ follow the published MSDTGP and RBPN checkpoints, so their state dicts load as t
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 SCALES = (2, 3, 4, 8)  # of the networks that are built of these blocks
+
+
+class PartsConv2d(nn.Conv2d):
+    """A convolution that can also take the channels of its input part by part, and be rid of each before the next."""
+
+    def of_part(self, part: Tensor, first: int, total: Tensor | None = None) -> Tensor:
+        """What some channels of the input contribute; over all channels, but for rounding, the convolution.
+
+        Args:
+            part: (b, c, h, w), the channels from number ``first`` on.
+            first: see above; the bias comes with channel 0.
+            total: what other parts gave, to be added to; it must not be used afterwards.
+
+        Returns:
+            (b, out_channels, h_out, w_out).
+        """
+        weight = self.weight[:, first:first + part.shape[1]]
+        result = self._conv_forward(part, weight, self.bias if first == 0 else None)
+        return result if total is None else total + result
 
 
 class ConvBlock(nn.Module):
@@ -21,11 +39,15 @@ class ConvBlock(nn.Module):
     def __init__(self, in_ch: int, out_ch: int, kernel_size: int = 3, stride: int = 1, padding: int | None = None,
                  act: bool = True) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_ch, out_ch, kernel_size, stride, kernel_size // 2 if padding is None else padding)
+        self.conv = PartsConv2d(in_ch, out_ch, kernel_size, stride, kernel_size // 2 if padding is None else padding)
         self.act = nn.PReLU() if act else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.conv(x))
+
+    def of_part(self, part: Tensor, first: int, total: Tensor | None = None) -> Tensor:
+        """As :meth:`PartsConv2d.of_part`; only for blocks without activation."""
+        return self.conv.of_part(part, first, total)
 
 
 class DeconvBlock(nn.Module):
@@ -121,11 +143,15 @@ class BackProjection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Args: x (b, in_ch, h, w). Returns: (b, num_feat, s*h, s*w)."""
         lr = self.feat1(x)
-        hr = [self.get_submodule('up1')(lr)]
-        for stage in range(1, self.num_stage):
-            lr = self.get_submodule(f'down{stage}')(hr[0])
-            hr.insert(0, self.get_submodule(f'up{stage + 1}')(lr))  # latest first, as the checkpoint expects
-        return self.output(torch.cat(hr, 1))
+        joined = None
+        for stage in range(1, self.num_stage + 1):
+            hr = self.get_submodule(f'up{stage}')(lr)
+            # the latest first, as the checkpoint expects
+            joined = self.output.of_part(hr, (self.num_stage - stage) * hr.shape[1], joined)
+            if stage < self.num_stage:
+                lr = self.get_submodule(f'down{stage}')(hr)
+        assert joined is not None
+        return joined
 
 
 def he_initialise(net: nn.Module) -> None:

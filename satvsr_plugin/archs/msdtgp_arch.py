@@ -22,6 +22,7 @@ from satvsr_plugin.archs.blocks import (
     BackProjection,
     ConvBlock,
     DeconvBlock,
+    PartsConv2d,
     ResBlock,
     he_initialise,
     res_blocks,
@@ -41,41 +42,49 @@ class MultiScaleDeformAlign(nn.Module):
     Args:
         num_feat: channels of the features.
         deformable_groups: groups of channels with offsets of their own.
-        dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
+        dcn: implementation of the deformable convolution: ``auto``, ``mmcv``, ``torchvision`` or ``triton``.
     """
 
     def __init__(self, num_feat: int, deformable_groups: int, dcn: str) -> None:
         super().__init__()
-        self.offset_conv1 = nn.Conv2d(2 * num_feat, num_feat, 3, 1, 1)
+        self.offset_conv1 = PartsConv2d(2 * num_feat, num_feat, 3, 1, 1)
         self.mul_scale1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
         self.mul_scale2 = nn.Conv2d(num_feat, num_feat, 5, 1, 2)
         self.mul_scale3 = nn.Conv2d(num_feat, num_feat, 7, 1, 3)
         self.offset_conv2 = nn.Conv2d(3 * num_feat, num_feat, 3, 1, 1)
         self.dcnpack = GuidedDeformConv(num_feat, num_feat, 3, deformable_groups, dcn)
 
-    def forward(self, neighbour: Tensor, reference: Tensor) -> Tensor:
-        """Args: neighbour, reference: (b, c, h, w). Returns: the neighbour on the reference's grid, (b, c, h, w)."""
-        o1 = _lrelu(self.offset_conv1(torch.cat([neighbour, reference], 1)))
+    def forward(self, neighbours: Tensor, reference: Tensor) -> Tensor:
+        """Put neighbours on the grid of their reference.
+
+        Args:
+            neighbours: (b * t, c, h, w), the t neighbours of one reference after the other's.
+            reference: (b, c, h, w).
+
+        Returns:
+            (b * t, c, h, w).
+        """
+        num_feat = reference.shape[1]
+        of_reference = self.offset_conv1.of_part(reference, num_feat)  # the same for all of its neighbours
+        of_neighbours = self.offset_conv1.of_part(neighbours, 0).unflatten(0, (reference.shape[0], -1))
+        o1 = _lrelu((of_neighbours + of_reference.unsqueeze(1)).flatten(0, 1))
         scales = [_lrelu(conv(o1)) for conv in (self.mul_scale1, self.mul_scale2, self.mul_scale3)]
         o2 = _lrelu(self.offset_conv2(torch.cat(scales, 1)))
-        return _lrelu(self.dcnpack(neighbour, guide=o1 + o2))
+        return _lrelu(self.dcnpack(neighbours, guide=o1 + o2))
 
 
 class TemporalAttention(nn.Module):
-    """Weighs the HR features of all steps, per pixel, by their likeness to the first one."""
+    """How much the HR features of each step count, per pixel, by their likeness to the first one."""
 
     def __init__(self, num_feat: int) -> None:
         super().__init__()
         self.tAtt_1 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
         self.tAtt_2 = nn.Conv2d(num_feat, num_feat, 3, 1, 1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Args: features (b, n, c, h, w). Returns: the weighted features, (b, n * c, h, w)."""
-        b, n, c, h, w = features.shape
-        key = self.tAtt_2(features[:, 0]).unsqueeze(1)  # (b, 1, c, h, w)
-        embedding = self.tAtt_1(features.flatten(0, 1)).view(b, n, c, h, w)
-        weight = torch.sigmoid((embedding * key).sum(2, keepdim=True))  # (b, n, 1, h, w)
-        return (features * weight).flatten(1, 2)
+    def forward(self, steps: list[Tensor]) -> list[Tensor]:
+        """Args: features of each step, (b, c, h, w). Returns: a weight in [0, 1] for each, (b, 1, h, w)."""
+        key = self.tAtt_2(steps[0])
+        return [torch.sigmoid((self.tAtt_1(step) * key).sum(1, keepdim=True)) for step in steps]
 
 
 @ARCH_REGISTRY.register()
@@ -100,7 +109,7 @@ class MSDTGP(nn.Module):
             ``gentle``: besides, the second convolutions of residual blocks start at a tenth. With ``reference`` the
             full network's features grow ten-thousandfold, which saturates its attention; in a run of ours, with
             ``residual: bicubic`` and a learning rate of 3e-4, it fell to zero, and with it all gradients.
-        dcn: implementation of the deformable convolution: ``auto``, ``mmcv`` or ``torchvision``.
+        dcn: implementation of the deformable convolution: ``auto``, ``mmcv``, ``torchvision`` or ``triton``.
 
     Raises:
         OptionError: an argument is out of its range.
@@ -110,7 +119,7 @@ class MSDTGP(nn.Module):
                  num_frame: int = 5, scale: int = 4, num_extract_block: int = 3, num_reconstruct_block: int = 5,
                  num_stage: int = 3, deformable_groups: int = 8, residual: Literal['none', 'bicubic'] = 'none',
                  init: Literal['reference', 'zero_offset', 'gentle'] = 'reference',
-                 dcn: Literal['auto', 'mmcv', 'torchvision'] = 'auto') -> None:
+                 dcn: Literal['auto', 'mmcv', 'torchvision', 'triton'] = 'auto') -> None:
         super().__init__()
         self._check(num_in_ch, num_out_ch, num_feat, num_frame, scale, deformable_groups, residual, init)
         self.num_frame = num_frame
@@ -188,33 +197,40 @@ class MSDTGP(nn.Module):
         groups = self._fuse_groups(self._align(features))
 
         lr = self.feat0(centre)  # (b, base, h, w)
-        projected = []
-        for group_hr in groups:
-            lr, hr = self._project(lr, group_hr)
-            projected.append(hr)
-        sr = self.output(self.TAtt(torch.stack([self.DBPN(lr), *projected], 1)))
+        steps = []
+        for group in groups:
+            lr, hr = self._project(lr, group)
+            steps.append(hr)
+        sr = self._reconstruct([self.DBPN(lr), *steps])
         return sr if self.upsample is None else sr + self.upsample(centre)
 
     def _align(self, features: Tensor) -> Tensor:
         """Align every frame to the centre, which is aligned with itself too; (b, t, c, h, w), as one batch."""
-        reference = features[:, self.num_frame // 2, None].expand_as(features)
-        aligned = self.alignment1(features.flatten(0, 1), reference.flatten(0, 1))
+        aligned = self.alignment1(features.flatten(0, 1), features[:, self.num_frame // 2])
         return aligned.unflatten(0, features.shape[:2])
 
     def _fuse_groups(self, aligned: Tensor) -> list[Tensor]:
-        """Fuse (t-d, t, t+d) for d from the outermost pair inwards, and enlarge; each (b, c, s*h, s*w)."""
+        """Fuse (t-d, t, t+d) for d from the outermost pair inwards; each (b, base, h, w)."""
         b, middle = aligned.shape[0], self.num_frame // 2
         frames = aligned.unbind(1)
         groups = [torch.cat([frames[middle - d], frames[middle], frames[middle + d]], 1)
                   for d in range(middle, 0, -1)]
-        # The groups share their weights and do not depend on one another: one batch.
-        return list(self.res_feat1(self.fusion1(torch.cat(groups))).split(b))
+        # The groups share their weights and do not depend on one another: one batch, but for the HR features.
+        return list(self.res_feat1[:-1](self.fusion1(torch.cat(groups))).split(b))
 
-    def _project(self, lr: Tensor, group_hr: Tensor) -> tuple[Tensor, Tensor]:
+    def _project(self, lr: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
         """One step of the temporal grouping projection: what the group adds to the HR estimate, then back to LR."""
         estimate = self.DBPN(lr)
-        hr = estimate + self.res_feat2(estimate - group_hr)
+        hr = estimate + self.res_feat2(estimate - self.res_feat1[-1](group))
         return self.res_feat3(hr), hr
+
+    def _reconstruct(self, steps: list[Tensor]) -> Tensor:
+        """Weigh the HR features of all steps (b, c, s*h, s*w) and make a picture of them."""
+        sr = None
+        for number, (step, weight) in enumerate(zip(steps, self.TAtt(steps), strict=True)):
+            sr = self.output.of_part(step * weight, number * step.shape[1], sr)
+        assert sr is not None
+        return sr
 
 
 def _lrelu(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any, get_args
 
+from satvsr_plugin.acceleration.paths import NAMES
 from satvsr_plugin.data.windows import Padding
 
 DESCRIPTION = 'Super-resolve a satellite video of any size and length.'
@@ -54,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--device', default='auto', metavar='NAME', help='cpu, cuda, cuda:1, ... (default: a GPU if there is one)')
     add('--dtype', choices=('auto', 'float32', 'float16', 'bfloat16'), default='auto',
         help='number format; auto: half precision on GPUs that are good at it (default: %(default)s)')
+    add('--fast', type=_fast, default='auto', metavar='PATHS',
+        help=f'fast paths: "auto": those that are safe and start at once, "none": the plain network, or some of '
+             f'{",".join(NAMES)}, joined by commas; "basicsr doctor" says what auto is here (default: %(default)s)')
+    add('--windows', type=_positive, metavar='N',
+        help='windows of frames at once, on a GPU with room to spare (default: by their size on a GPU, 1 on a CPU)')
     output = parser.add_argument_group('output')
     add = output.add_argument
     add('--quality', type=_quality, default=90, metavar='0..100',
@@ -68,6 +74,17 @@ def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0 on')
     return int(text)
+
+
+def _positive(text: str) -> int:
+    value = _natural(text)
+    if value == 0:
+        raise argparse.ArgumentTypeError('0 windows give no result')
+    return value
+
+
+def _fast(text: str) -> Any:
+    return text if text in ('auto', 'none') else tuple(text.split(','))
 
 
 def _quality(text: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 import satvsr_plugin
+from satvsr_plugin.acceleration.paths import FastOption
 from satvsr_plugin.data.video import Video, open_videos
 from satvsr_plugin.data.windows import Padding
 from satvsr_plugin.errors import OptionError
@@ -45,6 +46,8 @@ class InferOptions:
     overlap: int | None = None
     device: str = 'auto'
     dtype: DtypeName = 'auto'
+    fast: FastOption = 'auto'
+    windows: int | None = None
     quality: int = 90
     preview: int = 0
     compare: Path | None = None
@@ -82,7 +85,8 @@ def run(options: InferOptions) -> int:
 def _make_upscaler(options: InferOptions, loaded: LoadedNetwork, video: Video, processes: Processes) -> VideoUpscaler:
     """The same tiles in all processes, which the first one chooses: results do not depend on who makes them."""
     device = _device(options.device, processes)
-    make = partial(VideoUpscaler, loaded.net, padding=options.padding, device=device, dtype=options.dtype)
+    make = partial(VideoUpscaler, loaded.net, padding=options.padding, device=device, dtype=options.dtype,
+                   fast=options.fast, windows=options.windows)
     upscaler = make(tile=options.tile, overlap=options.overlap)
     if processes.count == 1:
         return upscaler

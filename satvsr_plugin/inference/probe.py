@@ -23,20 +23,23 @@ CAUTION = 2  # LR pixels more than were seen on the strip
 # What is held at most over what torch's operators are given and give: workspaces of the operators, copies in the
 # layout of the CPU's convolutions, gaps between blocks. Measured: 1.0 (MSDTGP), 1.2 (SOFVSR), 1.3 (TDAN).
 OVERHEAD = 1.4
+OVERHEAD_OF_KEPT_MEMORY = 2.5  # measured: 2.4 (MSDTGP) to 2.8 (small MSDTGP)
 
 
 def bytes_per_pixel(network: TileNetwork, bands: int, frames: int, dtype: torch.dtype) -> float:
     """Memory that the network takes at its peak, besides its weights, for each LR pixel of a frame."""
-    side = network.spec.fit(PROBE_SIDE)
+    network, side, small = network.uncompiled, network.spec.fit(PROBE_SIDE), network.spec.fit(8)
+    network([_noise(bands, frames, small, small)], dtype)  # packs weights, where it does
     group = _noise(bands, frames, side, side)
-    return OVERHEAD * peak_memory(lambda: network(group, dtype), network.device) / side**2
+    overhead = OVERHEAD_OF_KEPT_MEMORY if network.paths.kept_memory else OVERHEAD
+    return overhead * peak_memory(lambda: network([group], dtype), network.device) / side**2
 
 
 def feature_bytes_per_pixel(network: TileNetwork, bands: int, dtype: torch.dtype) -> float:
     """Memory of the features of one frame, for each LR pixel; 0 where windows share none."""
     if not isinstance(network.net, SharesFeatures):
         return 0
-    features = network.features_of(torch.rand(bands, 8, 8), dtype)
+    features = network.uncompiled.features_of(torch.rand(bands, 8, 8), dtype)
     return features.nbytes / 64
 
 
@@ -48,15 +51,16 @@ def measure_margin(network: TileNetwork, bands: int, frames: int) -> int:
     reach depends on the motion that they find; the strip shows what they find in noise, and larger motion near the
     edge of a tile may show.
     """
+    network = network.uncompiled
     fit = network.spec.fit
     height, width = fit(STRIP[0]), 2 * fit(STRIP[1] // 2)
     whole = _noise(bands, frames, height, width)
     half, scale = width // 2, network.spec.scale
-    expected = network(whole, torch.float32)
+    expected = network([whole], torch.float32)
     reached = 0
     for part in (slice(0, half), slice(half, width)):
         cut = Group(whole.numbers, [frame[..., part] for frame in whole.frames], whole.results)
-        difference = network(cut, torch.float32) - expected[..., scale * part.start:scale * part.stop]
+        difference = network([cut], torch.float32) - expected[..., scale * part.start:scale * part.stop]
         columns = difference.abs().amax((0, 1, 2)).view(half, scale).amax(1)
         differing = torch.nonzero(columns > TOLERANCE).flatten().tolist()
         if differing:

@@ -21,6 +21,8 @@ SHARE_FOR_FEATURES = 0.125  # where they need more, features are computed anew f
 # Beyond these nothing is won: a CPU is busy with less, and a GPU's operators count in 32 bits.
 LARGEST = {'cpu': 256, 'cuda': 768}
 LEAST = 32  # LR pixels; a network that finds no room for as little cannot work here
+# Windows at once, where their number is left to us: as many as make a GPU busy with small frames.
+PIXELS_AT_ONCE, MOST_WINDOWS = 256**2, 8
 
 
 class Layout(NamedTuple):
@@ -30,11 +32,13 @@ class Layout(NamedTuple):
         side: of a tile, LR pixels; None for whole frames.
         overlap: that neighbouring tiles share, LR pixels.
         keeps_features: whether there is room for features of frames until the next windows.
+        windows: how many the network is given at once.
     """
 
     side: int | None
     overlap: int
     keeps_features: bool
+    windows: int
 
 
 def check_tile_options(tile: TileOption, overlap: int | None) -> None:
@@ -68,6 +72,7 @@ class TileSizes:
         self.overlap = overlap
         self.frames = frames
         self._limit: int | None = None  # after memory ran out
+        self._ran_out = False
         self._margin: int | None = None
 
     def layout(self, height: int, width: int, bands: BandPlan, dtype: torch.dtype) -> Layout:
@@ -78,7 +83,7 @@ class TileSizes:
         keeps = per_frame * self.frames <= SHARE_FOR_FEATURES * free
         side = self._side(height, width, group, dtype, free)
         overlap = self._overlap(side, group) if side is not None else 0
-        return Layout(side, overlap, keeps)
+        return Layout(side, overlap, keeps, self._windows(min(side or height, height) * min(side or width, width)))
 
     def grid(self, layout: Layout, height: int, width: int) -> TileGrid:
         """The tiles of a frame, whose sides are those that the network can take."""
@@ -87,11 +92,15 @@ class TileSizes:
         return TileGrid(height, width, side, layout.overlap, spec.multiple)
 
     def shrink(self, layout: Layout, height: int, width: int, fault: str) -> None:
-        """Be content with smaller tiles from now on.
+        """Be content with one window at a time from now on, then with smaller tiles.
 
         Raises:
             DataError: they are as small as can be, or the user wants none.
         """
+        self._ran_out = True
+        if layout.windows > 1:
+            get_root_logger().warning(f'memory does not hold {layout.windows} windows at once; going on with one')
+            return
         side = min(layout.side or max(height, width), max(height, width))
         smaller = self._rounded(side * 2 // 3)
         if self.tile == 'none':
@@ -105,13 +114,19 @@ class TileSizes:
         if self.network.device.type == 'cuda':
             torch.cuda.empty_cache()
 
+    def _windows(self, pixels: int) -> int:
+        wanted = self.network.paths.windows
+        if self.network.spec.sees != 'window' or self._ran_out:
+            return 1
+        return wanted or max(1, min(MOST_WINDOWS, PIXELS_AT_ONCE // pixels))
+
     def _side(self, height: int, width: int, bands: int, dtype: torch.dtype, free: int) -> int | None:
         limits = [] if self._limit is None else [self._limit]
         if isinstance(self.tile, int):
             limits.append(self._rounded(self.tile))
         elif self.tile == 'auto' and not limits and max(height, width) > LEAST:
             pixel = bytes_per_pixel(self.network, bands, self.frames, dtype)
-            pixels = SHARE_FOR_TILES * free / pixel
+            pixels = SHARE_FOR_TILES * free / pixel / max(1, self.network.paths.windows)
             largest = LARGEST.get(self.network.device.type, LARGEST['cuda'])
             limits.append(self._rounded(max(LEAST, min(largest, math.isqrt(int(pixels))))))
         side = min(limits, default=max(height, width))

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
-from satvsr_plugin.models.pictures import to_integers
+from satvsr_plugin.models.pictures import integers_of, to_integers
 
 RAMP = 8  # LR pixels over which one tile gives way to the next: wide enough that no edge can be seen
 
@@ -74,24 +75,30 @@ class TileGrid:
         return (down[:, None] * right).astype(np.float32)
 
 
-def blend(grid: TileGrid, scale: int, upscale: Callable[[Tile], np.ndarray], height: int, width: int,
+def blend(grid: TileGrid, scale: int, upscale: Callable[[Tile], Tensor], height: int, width: int,
           bit_depth: int) -> np.ndarray:
     """The results of all tiles as whole pictures. Besides these, floats of one row of tiles are held.
+
+    A frame that is one tile becomes integers where it was computed.
 
     Args:
         grid: the tiles.
         scale: enlargement.
-        upscale: gives the results of a tile, (n, c, scale * tile height, scale * tile width), floats in [0, 1].
+        upscale: gives the results of a tile, (n, c, scale * tile height, scale * tile width), floats in [0, 1], on
+            any device.
         height, width: of the result; what the grid has beyond is cut off.
         bit_depth: of the result, 8 or 16.
 
     Returns:
         (n, height, width, c) uint8 or uint16.
     """
+    if len(grid) == 1:
+        whole = upscale(next(iter(grid)))[..., :height, :width]
+        return integers_of(whole, bit_depth).permute(0, 2, 3, 1).contiguous().cpu().numpy()
     pictures: np.ndarray | None = None
     strip: np.ndarray | None = None  # (n, c, height of a tile, width of the frame): sums of the rows in work
     for tile in grid:
-        result = upscale(tile)
+        result = upscale(tile).cpu().numpy()
         n, c, tile_height, tile_width = result.shape
         if pictures is None or strip is None:
             pictures = np.empty((n, height, width, c), np.uint8 if bit_depth == 8 else np.uint16)

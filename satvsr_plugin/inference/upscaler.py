@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from satvsr_plugin.acceleration.paths import FastOption, choose_fast_paths
 from satvsr_plugin.archs.interface import InputSpec, mirror_to_fit
 from satvsr_plugin.archs.toolbox_networks import input_spec
 from satvsr_plugin.data.frame_format import FrameFormat
@@ -54,17 +56,21 @@ class VideoUpscaler:
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
         dtype: in what convolutions compute: ``auto`` (see ``precision.choose_dtype``), ``float32``, ``float16`` or
             ``bfloat16``. Results that are not finite are computed again in float32.
+        fast: ``auto``, ``none`` or names of fast paths, see ``acceleration.paths``.
+        windows: how many windows of frames the network is given at once; None for what ``fast`` makes of it.
 
     Attributes:
         scale: enlargement.
         reach: frames that must be there before and after those that are asked for, see :meth:`run`.
+        paths: the fast paths that are taken.
 
     Raises:
         OptionError: an argument is out of its range, or the network cannot work on frames alone.
     """
 
     def __init__(self, net: nn.Module, *, padding: Padding = 'center', tile: TileOption = 'auto',
-                 overlap: int | None = None, device: str = 'auto', dtype: DtypeName = 'auto') -> None:
+                 overlap: int | None = None, device: str = 'auto', dtype: DtypeName = 'auto', fast: FastOption = 'auto',
+                 windows: int | None = None) -> None:
         spec = _spec_of(net)
         check_tile_options(tile, overlap)
         if padding not in get_args(Padding):
@@ -74,12 +80,15 @@ class VideoUpscaler:
         self._device = choose_device(device)
         choose_dtype(dtype, self._device, 8)
         self._dtype = dtype
+        self.paths = choose_fast_paths(fast, self._device)
+        if windows is not None:
+            self.paths = self.paths._replace(windows=_at_least_one(windows))
         self._num_frame = 1 if spec.sees == 'frame' else spec.num_frame or 1
         self._segment = max(SEGMENT, self._num_frame)
         self.scale = spec.scale
         self.reach = (segment_reach(self._segment, SEGMENT_OVERLAP) if spec.sees == 'clip'
                       else window_reach(self._num_frame, padding))
-        self._network = TileNetwork(net.to(self._device).eval(), spec, self._device)
+        self._network = TileNetwork(net.to(self._device).eval(), spec, self._device, self.paths)
         self._sizes = TileSizes(self._network, tile, overlap,
                                 self._segment if spec.sees == 'clip' else self._num_frame)
         self._layouts: dict[FrameFormat, Layout] = {}
@@ -123,10 +132,11 @@ class VideoUpscaler:
         groups = (segments(source, first, stop, self._segment, SEGMENT_OVERLAP) if self._spec.sees == 'clip'
                   else windows(source, first, stop, self._num_frame, self._padding))
         for group in groups:
-            yield from self._upscale(group, cache)
-            for key in [key for key in cache if key[0] <= group.results[-1] - self.reach]:
+            at_once = [group, *islice(groups, self.layout(FrameFormat.of(group.frames[0])).windows - 1)]
+            yield from self._upscale(at_once, cache)
+            for key in [key for key in cache if key[0] <= at_once[-1].results[-1] - self.reach]:
                 del cache[key]
-            del group  # before frames of the next one are read
+            del group, at_once  # before frames of the next one are read
 
     def describe(self, channels: int) -> str | None:
         """What is done with frames of so many bands, a sentence; None where they go through as they are.
@@ -152,39 +162,53 @@ class VideoUpscaler:
     def _fitted(self, form: FrameFormat) -> tuple[int, int]:
         return self._spec.fit(form.height), self._spec.fit(form.width)
 
-    def _upscale(self, group: Group[np.ndarray], cache: FeatureCache) -> np.ndarray:
-        """(n, scale * h, scale * w, c) integers, in smaller tiles where memory runs out."""
-        form = FrameFormat.of(group.frames[0])
-        while True:
+    def _upscale(self, groups: list[Group[np.ndarray]], cache: FeatureCache) -> Iterator[np.ndarray]:
+        """(scale * h, scale * w, c) integers of each result; less at once where memory runs out."""
+        form = FrameFormat.of(groups[0].frames[0])
+        while groups:
             layout = self.layout(form)
+            now = groups[:layout.windows]
             try:
-                return self._blend(group, form, layout, cache if layout.keeps_features else None)
+                results = self._blend(now, form, layout, cache if layout.keeps_features else None)
             except (RuntimeError, MemoryError) as error:
                 if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                     raise
                 fault = str(error).partition('\n')[0] or 'out of memory'
+            else:
+                groups = groups[layout.windows:]
+                yield from results
+                continue
             # Here, where what the failed attempt held is free again.
             cache.clear()
             self._layouts.clear()
             self._sizes.shrink(layout, *self._fitted(form), fault)
 
-    def _blend(self, group: Group[np.ndarray], form: FrameFormat, layout: Layout,
+    def _blend(self, groups: list[Group[np.ndarray]], form: FrameFormat, layout: Layout,
                cache: FeatureCache | None) -> np.ndarray:
         plan = plan_bands(form.channels, self._spec.bands)
         dtype = choose_dtype(self._dtype, self._device, form.bit_depth)
         grid = self._sizes.grid(layout, *self._fitted(form))
         tensors = {number: mirror_to_fit(_to_tensor(frame, form.bit_depth), self._spec)
-                   for number, frame in zip(group.numbers, group.frames, strict=True)}
+                   for group in groups for number, frame in zip(group.numbers, group.frames, strict=True)}
+        # Always as many windows, at the end of a video too: the last bit, and what is compiled, depend on it.
+        windows = groups + groups[-1:] * (layout.windows - len(groups))
 
-        def upscale(tile: Tile) -> np.ndarray:
+        def upscale(tile: Tile) -> Tensor:
             cut = {number: _cut(frame, tile, grid.size) for number, frame in tensors.items()}
             results = []
             for bands in plan.groups:
-                frames = [cut[number][list(bands)] for number in group.numbers]
-                results.append(self._network(Group(group.numbers, frames, group.results), dtype, cache, (tile, bands)))
-            return plan.merge(results).numpy()
+                tiles = [Group(group.numbers, [cut[number][list(bands)] for number in group.numbers], group.results)
+                         for group in windows]
+                results.append(self._network(tiles, dtype, cache, (tile, bands)))
+            return plan.merge(results)[:sum(len(group.results) for group in groups)]
 
         return blend(grid, self.scale, upscale, self.scale * form.height, self.scale * form.width, form.bit_depth)
+
+
+def _at_least_one(windows: int) -> int:
+    if windows < 1:
+        raise OptionError(f'windows: {windows} is less than 1')
+    return windows
 
 
 def _spec_of(net: nn.Module) -> InputSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
 from basicsr.metrics import calculate_metric
 from basicsr.utils.registry import METRIC_REGISTRY
 from torch import Tensor
@@ -21,6 +22,12 @@ def to_integers(image: np.ndarray, bit_depth: int) -> np.ndarray:
     """Floats in [0, 1] to uint8 or uint16, clipped and rounded half up."""
     peak = 2**bit_depth - 1
     return (image.clip(0, 1) * peak + 0.5).astype(np.uint8 if bit_depth == 8 else np.uint16)
+
+
+def integers_of(image: Tensor, bit_depth: int) -> Tensor:
+    """As :func:`to_integers`, on the tensor's device."""
+    peak = 2**bit_depth - 1
+    return (image.clamp(0, 1) * peak + 0.5).to(torch.uint8 if bit_depth == 8 else torch.uint16)
 
 
 def score(result: np.ndarray, gt: np.ndarray, frame: str, name: str, metric: dict[str, Any]) -> float:

@@ -31,13 +31,12 @@ def build(name: str, **arguments) -> nn.Module:
     spec = input_spec(net)
     if name in LAST:
         last = net.get_submodule(LAST[name])
-        nn.init.kaiming_normal_(last.weight)
-        shapes = []
-        handle = last.register_forward_hook(lambda _layer, _inputs, out: shapes.append(out.std().item()))
+        x = torch.rand(1, spec.num_frame or 1, spec.bands or 3, 24, 24)
         with torch.no_grad():
-            run_network(net, spec, torch.rand(1, spec.num_frame or 1, spec.bands or 3, 24, 24))
-            last.weight.mul_(0.2 / shapes[0])
-        handle.remove()
+            last.weight.zero_()
+            without = run_network(net, spec, x)
+            nn.init.kaiming_normal_(last.weight)
+            last.weight.mul_(0.2 / (run_network(net, spec, x) - without).std())
     return net
 
 

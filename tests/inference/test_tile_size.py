@@ -72,7 +72,7 @@ def test_the_estimate_is_within_a_factor_of_2_of_what_the_process_takes(size, si
 
 def test_the_estimate_grows_with_the_area():
     net = network(build('TDAN'))
-    small, large = (peak_memory(lambda side=side: net(noise(5, side), torch.float32), CPU) for side in (24, 48))
+    small, large = (peak_memory(lambda side=side: net([noise(5, side)], torch.float32), CPU) for side in (24, 48))
     assert large == pytest.approx(4 * small, rel=0.05)
     assert bytes_per_pixel(net, 3, 5, torch.float32) == pytest.approx(OVERHEAD * large / 48**2, rel=0.1)
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from satvsr_plugin.inference.tiles import TileGrid, blend
 
@@ -59,7 +60,8 @@ def test_tiles_of_a_picture_become_the_picture(grid, bit_depth):
     h, w = grid.size
 
     def upscale(tile):
-        return repeat(picture[..., tile.top:tile.top + h, tile.left:tile.left + w] / np.float32(peak), 2)
+        return torch.from_numpy(
+            repeat(picture[..., tile.top:tile.top + h, tile.left:tile.left + w] / np.float32(peak), 2))
 
     result = blend(grid, 2, upscale, 2 * grid.height - 3, 2 * grid.width - 1, bit_depth)
     assert result.dtype == (np.uint8 if bit_depth == 8 else np.uint16)
@@ -70,7 +72,7 @@ def test_tiles_of_a_picture_become_the_picture(grid, bit_depth):
 def test_tiles_that_differ_in_brightness_leave_no_edge():
     """Each tile brighter than the one before by 0.1: the picture rises by no more than an eighth of that a pixel."""
     grid = TileGrid(30, 100, 40, 24)
-    result = blend(grid, 1, lambda tile: np.full((1, 1, *grid.size), 0.1 * tile.column, np.float32), 30, 100, 16)[0, 0]
+    result = blend(grid, 1, lambda tile: torch.full((1, 1, *grid.size), 0.1 * tile.column), 30, 100, 16)[0, 0]
     steps = np.diff(result[:, 0].astype(float) / 65535)
     assert steps.min() >= 0 and steps.max() < 0.1 / 8 + 1e-4
     assert result[-1, 0] == round(0.1 * (len(grid.lefts) - 1) * 65535)

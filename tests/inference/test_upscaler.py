@@ -15,6 +15,7 @@ import pytest
 import torch
 from basicsr.archs import build_network
 from inference.networks import Repeat, build
+from inference.small_videos import enlarge, make, same, video
 from torch import nn
 
 from satvsr_plugin.archs.interface import InputSpec, run_network
@@ -22,24 +23,6 @@ from satvsr_plugin.data.windows import Padding, window_indices
 from satvsr_plugin.errors import DataError, OptionError, SatVSRError
 from satvsr_plugin.inference import VideoUpscaler, upscaler
 from satvsr_plugin.models.pictures import to_hwc, to_integers
-
-
-def video(length: int, height: int = 16, width: int = 20, bands: int = 3, dtype: type = np.uint8) -> list[np.ndarray]:
-    rng = np.random.default_rng(0)
-    return list(rng.integers(0, np.iinfo(dtype).max + 1, (length, height, width, bands), dtype))
-
-
-def enlarge(frame: np.ndarray) -> np.ndarray:
-    return frame.repeat(2, 0).repeat(2, 1)
-
-
-def same(results, expected) -> bool:
-    results = list(results)
-    return len(results) == len(expected) and all(map(np.array_equal, results, expected))
-
-
-def make(net: nn.Module, **options) -> VideoUpscaler:
-    return VideoUpscaler(net, device='cpu', **options)
 
 
 def test_the_example():
