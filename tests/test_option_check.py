@@ -193,7 +193,7 @@ def test_sound_files_pass(check) -> None:
     ({'network_g': {'type': 'MSDTGP', 1: 2}}, 'network_g.1: unknown option; known here: num_in_ch, '),
     ({'network_g.deformable_groups': 0}, 'network_g: MSDTGP'),
     ({'network_g.num_feat': 8.5}, 'network_g.num_feat: must be a whole number, not 8.5'),
-    ({'network_g.dcn': 'tv'}, "network_g.dcn: must be 'auto', 'mmcv' or 'torchvision', not the text 'tv'"),
+    ({'network_g.dcn': 'tv'}, "network_g.dcn: must be 'auto', 'mmcv', 'torchvision' or 'triton', not "),
     ({'network_g.scale': 2}, 'network_g.scale: is 2, but scale is 4; make them equal'),
     ({'scale': 8}, 'network_g.scale: is 4, but scale is 8; make them equal'),
     ({'scale': REMOVED}, 'scale: is missing; add it'),

@@ -19,6 +19,7 @@ from satvsr_plugin.data.clips import ClipFolder
 from satvsr_plugin.data.degradation import downsample
 from satvsr_plugin.data.image_io import write_image
 from satvsr_plugin.data.lmdb_writer import write_lmdb
+from satvsr_plugin.models import compilation
 from satvsr_plugin.option_check import check_options
 from satvsr_plugin.options import load_options
 from satvsr_plugin.test_record import read_record, record_path
@@ -68,6 +69,7 @@ def here(workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
         (tmp_path / name).symlink_to(workplace / name)
     shutil.copytree(workplace / 'experiments', tmp_path / 'experiments')
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(compilation, 'BACKEND', 'aot_eager')  # to generate code of the full network takes minutes
     monkeypatch.setattr('sys.argv', sys.argv)  # restored after the test: the command sets it
     yield tmp_path
     shutil.rmtree(tmp_path / 'experiments')  # checkpoints of 160 MB

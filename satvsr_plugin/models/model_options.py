@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from satvsr_plugin.acceleration.paths import PathName
+
 
 def _whole(value: Any) -> Any:
     """``!!float 5e3``, the toolbox's way to write counts, is the whole number 5000."""
@@ -33,6 +35,10 @@ class TrainOptions(BaseModel):
     perceptual_opt: dict[str, Any] | None = Field(default=None, description='loss on VGG features')
     amp: Literal['none', 'fp16', 'bf16'] = Field(default='none', description='mixed precision')
     channels_last: bool = Field(default=False, description='keep weights and features with the channels innermost')
+    compile: bool = Field(default=False, description='torch.compile of the network')
+    checkpointing: bool = Field(default=False, description='compute activations of blocks again in the backward pass '
+                                                           'instead of keeping them: half the memory or less')
+    kept_memory: bool = Field(default=True, description='on a CPU: keep freed memory for the next tensors')
     grad_clip_norm: float | None = Field(default=None, gt=0, description='largest norm of the gradient')
     aux_opt: dict[str, Any] | None = Field(default=None, description="loss on a network's extra outputs")
     dcn_offset_lr_mul: float = Field(default=1.0, gt=0, description="factor on the offset layers' learning rate")
@@ -53,6 +59,8 @@ class ValOptions(BaseModel):
     metrics: dict[str, dict[str, Any]] | None = Field(default=None, description='name: {type: metric, arguments}')
     best_metric: str | None = Field(default=None, description='metric that chooses the best checkpoint; '
                                                               'default: the first')
+    fast: Literal['auto', 'none'] | list[PathName] = Field(default='auto', description='fast paths in tests: auto, '
+                                                                                      'none, or names of some')
     segment_length: Count | None = Field(default=None, gt=0, description='frames that a network of whole clips gets at '
                                          'once; default: all that memory holds')
     segment_overlap: int = Field(default=5, ge=0, description='frames before and after a segment that it also sees')

@@ -27,6 +27,8 @@ from satvsr_plugin.weights.checkpoints import Checkpoints
 
 # What a scheduler's state says about where training stands; the rest repeats the option file.
 PROGRESS_KEYS = ('last_epoch', '_step_count', '_last_lr')
+# How an optimizer computes, and not what: also the option file's and the machine's.
+MANNER_KEYS = ('fused', 'foreach', 'capturable')
 
 
 class ResumableModel(VideoBaseModel):
@@ -109,6 +111,7 @@ class ResumableModel(VideoBaseModel):
 
     def _training_state(self, current_iter: int) -> dict[str, Any]:
         """All but the weights; every process has to call this."""
+        self.faults.settle()
         place = self._place or Place(0, 0)
         return {
             'epoch': place.epoch,
@@ -160,6 +163,9 @@ class ResumableModel(VideoBaseModel):
     def _restore_optimizers(self, resume_state: dict[str, Any]) -> None:
         for scheduler, state in zip(self.schedulers, resume_state['schedulers'], strict=True):
             state.update({key: value for key, value in scheduler.state_dict().items() if key not in PROGRESS_KEYS})
+        for optimizer, state in zip(self.optimizers, resume_state['optimizers'], strict=True):
+            for group, saved in zip(optimizer.param_groups, state['param_groups'], strict=False):
+                saved.update({key: group[key] for key in MANNER_KEYS if key in group})
         rates = self._get_init_lr()
         super().resume_training(resume_state)
         for optimizer, initial_rates in zip(self.optimizers, rates, strict=True):

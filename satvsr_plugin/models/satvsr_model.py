@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,29 @@ from basicsr.losses import build_loss
 from basicsr.utils import get_root_logger
 from basicsr.utils.dist_util import master_only
 from basicsr.utils.registry import MODEL_REGISTRY
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from satvsr_plugin.acceleration.allocator import keep_freed_memory
+from satvsr_plugin.acceleration.network import accelerate
+from satvsr_plugin.acceleration.paths import choose_fast_paths
 from satvsr_plugin.archs.interface import InputSpec, run_network
 from satvsr_plugin.archs.toolbox_networks import input_spec
 from satvsr_plugin.data.sampling import random_states_kept
 from satvsr_plugin.errors import WeightsError
+from satvsr_plugin.models import fast_paths
+from satvsr_plugin.models.compilation import compile_errors_told, uncompiled
 from satvsr_plugin.models.losses import Losses
 from satvsr_plugin.models.model_options import TrainOptions, ValOptions
-from satvsr_plugin.models.numerical_faults import NumericalFaults
+from satvsr_plugin.models.moving_average import MovingAverage
+from satvsr_plugin.models.numerical_faults import LAG, NumericalFaults
 from satvsr_plugin.models.offset_watch import OffsetWatch
 from satvsr_plugin.models.parameter_groups import Waiting, parameter_groups
 from satvsr_plugin.models.resumable_model import ResumableModel
 from satvsr_plugin.models.scores import Scores
 from satvsr_plugin.models.validation import Validation
+from satvsr_plugin.models.weight_update import WeightUpdate
 from satvsr_plugin.test_record import WeightsRecord
 from satvsr_plugin.weights import crc32_of, load_checkpoint, load_into
 
@@ -64,6 +70,8 @@ class SatVSRModel(ResumableModel):
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As the toolbox; besides, processes without GPUs, and networks such as ``Bicubic`` that have no weights."""
+        if self.is_train and self.opt['train'].get('channels_last'):
+            fast_paths.keep_channels_innermost(net)
         if self.opt['dist'] and not any(p.requires_grad for p in net.parameters()):
             return net.to(self.device)  # nothing to keep equal between processes, and torch refuses to
         if self.opt['dist'] and self.device.type == 'cpu':
@@ -72,33 +80,52 @@ class SatVSRModel(ResumableModel):
 
     def feed_data(self, data: dict[str, Any]) -> None:
         """Take a batch: ``lq`` (b, t, c, h, w), ``gt`` of the centre frame or of all, what else the network takes."""
-        super().feed_data(data)
-        self.inputs = {name: data[name].to(self.device) for name in self.spec.takes if name in data}
+        names = ('lq', 'gt', *self.spec.takes)
+        # The host does not wait for copies out of page-locked memory; the toolbox then finds all in its place.
+        moved = {name: data[name].to(self.device, non_blocking=True) for name in names if name in data}
+        super().feed_data(data | moved)
+        self.inputs = {name: moved[name] for name in self.spec.takes if name in moved}
 
     # ----------------------------------------------------------------------------------------------- training
     def init_training_settings(self) -> None:
         self.train_opt = TrainOptions.model_validate(self.opt['train'])
         self.amp_dtype = AMP_DTYPES[self.train_opt.amp]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train_opt.amp == 'fp16')
-        self.faults = NumericalFaults(self.get_bare_model(self.net_g), self.opt['path']['models'])
-        if self.train_opt.channels_last:
-            self.net_g.to(memory_format=torch.channels_last)
+        keeps_memory = self.device.type == 'cpu' and self.train_opt.kept_memory and keep_freed_memory()
+        bare = self.get_bare_model(self.net_g)
+        lag = LAG if self.device.type == 'cuda' else 0
+        self.faults = NumericalFaults(bare, self.opt['path']['models'], lag)
+        self.offset_watch = OffsetWatch(bare)
+        fast_paths.prepare(self.net_g, self.train_opt)
         super().init_training_settings()
         aux = build_loss(self.train_opt.aux_opt).to(self.device) if self.train_opt.aux_opt else None
         self.losses = Losses(self.spec, self.cri_pix, self.cri_perceptual, aux)
         self.waiting = Waiting(self.net_g, self.train_opt)
-        self.offset_watch = OffsetWatch(self.get_bare_model(self.net_g))
+        self.update_weights = WeightUpdate(self.optimizer_g, self.scaler, self._average(), self.ema_decay)
+        get_root_logger().info(f'fast paths: {fast_paths.in_words(self.train_opt, self.optimizer_g, keeps_memory)}')
+
+    def _average(self) -> MovingAverage | None:
+        if self.ema_decay == 0:
+            return None
+        if self.train_opt.channels_last:
+            fast_paths.keep_channels_innermost(self.net_g_ema)  # tensors of one layout are averaged all at once
+        return MovingAverage(self.net_g_ema, self.get_bare_model(self.net_g))
 
     def setup_optimizers(self) -> None:
-        """Layers that predict deformable offsets, and optical flow, learn at rates of their own."""
+        """Layers that predict deformable offsets, and optical flow, learn at rates of their own.
+
+        On a GPU the optimizer is fused, unless the options say how it is to compute.
+        """
         optim_opt = dict(self.opt['train']['optim_g'])
         optim_type = optim_opt.pop('type')
+        if self.device.type == 'cuda' and not {'fused', 'foreach', 'differentiable'} & set(optim_opt):
+            optim_opt['fused'] = True
         groups = parameter_groups(self.net_g, self.train_opt, optim_opt['lr'])
         self.optimizer_g = self.get_optimizer(optim_type, groups, **optim_opt)
         self.optimizers.append(self.optimizer_g)
 
     def optimize_parameters(self, current_iter: int) -> None:
-        """One step on the batch that was fed.
+        """One step on the batch that was fed. On a GPU it is queued: the host does not wait for its end.
 
         Raises:
             TrainingError: for many steps in a row the loss or the gradient was not a finite number.
@@ -107,17 +134,17 @@ class SatVSRModel(ResumableModel):
         self.offset_watch.active = current_iter % self.opt['logger']['print_freq'] == 0
         self.faults.watch()
         self.optimizer_g.zero_grad()
-        losses = self._losses()
-        total = sum(losses.values(), start=self.lq.new_zeros(()))
-        self.scaler.scale(total).backward()
+        with compile_errors_told(self.train_opt.compile):
+            losses = self._losses()
+            total = sum(losses.values(), start=self.lq.new_zeros(()))
+            self.scaler.scale(total).backward()
         self.waiting.drop_gradients(current_iter)
         self.scaler.unscale_(self.optimizer_g)
-        norm = nn.utils.clip_grad_norm_(self.net_g.parameters(), self.train_opt.grad_clip_norm or math.inf)
-        self._update_weights(spoilt=self.faults.spoil(total, norm, current_iter))
+        self.update_weights(self.faults.spoil(total, self._clip_gradients(), current_iter))
+        self.faults.settle(self.faults.lag)
+        self.offset_watch.tell()
         self.offset_watch.active = False
-        self.log_dict = self.reduce_loss_dict(losses)
-        if self.faults.total:
-            self.log_dict['steps_left_out'] = self.faults.total
+        self.log_dict = self._reduced(losses)
         self.finished_iter = current_iter
 
     def _losses(self) -> dict[str, Tensor]:
@@ -127,28 +154,51 @@ class SatVSRModel(ResumableModel):
         self.output, extras = result if self.losses.needs_extras else (result, {})
         return self.losses(self.output.float(), extras, self.lq, self.gt)
 
-    def _update_weights(self, spoilt: bool) -> None:
-        if not spoilt:
-            self.scaler.step(self.optimizer_g)
-        self.scaler.update()  # lowers its scale where the gradient was not finite
-        if not spoilt and self.ema_decay > 0:
-            self.model_ema(decay=self.ema_decay)
+    def _clip_gradients(self) -> Tensor:
+        """Returns their norm before."""
+        learning = [parameter for parameter in self.net_g.parameters() if parameter.grad is not None]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
+        if self.train_opt.grad_clip_norm:
+            nn.utils.clip_grads_with_norm_(learning, self.train_opt.grad_clip_norm, norm)
+        return norm
 
-    def model_ema(self, decay: float = 0.999) -> None:
-        """Average the weights; the statistics of batch normalisation, which the toolbox forgets, are taken over."""
-        super().model_ema(decay)
-        for ours, buffer in zip(self.net_g_ema.buffers(), self.get_bare_model(self.net_g).buffers(), strict=True):
-            ours.copy_(buffer)
+    @torch.no_grad()
+    def _reduced(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Means over all processes, in the first one; on the device."""
+        values = torch.stack([loss.detach().reshape(()) for loss in losses.values()])
+        if self.opt['dist']:
+            distributed.reduce(values, dst=0)
+            values /= self.opt['world_size']
+        return dict(zip(losses, values, strict=True))
+
+    def get_current_log(self) -> dict[str, float]:
+        """The losses of the last step, and how many steps were left out, if any; waits for the device.
+
+        Raises:
+            TrainingError: as ``optimize_parameters``.
+        """
+        self.faults.settle()
+        log = dict(zip(self.log_dict, torch.stack(list(self.log_dict.values())).tolist(), strict=True))
+        return log | ({'steps_left_out': self.faults.total} if self.faults.total else {})
 
     # ------------------------------------------------------------------------------------- validation and test
     def test(self) -> None:
         """``self.lq`` to ``self.output``, of the centre frame or of all frames, in float32, with EMA weights if any."""
-        # Not the data-parallel wrapper: processes have unequal numbers of frames, and it would wait for all of them.
-        net = self.get_bare_model(getattr(self, 'net_g_ema', self.net_g))
-        net.eval()
-        with torch.no_grad():
+        net = self._net_in_training() if self.is_train else self._net_in_tests
+        with torch.no_grad(), uncompiled(self.is_train and self.train_opt.compile):
             self.output = run_network(net, self.spec, self.lq, **self.inputs)
         self.net_g.train(self.is_train)
+
+    def _net_in_training(self) -> nn.Module:
+        # Not the data-parallel wrapper: processes have unequal numbers of frames, and it would wait for all of them.
+        return self.get_bare_model(getattr(self, 'net_g_ema', self.net_g)).eval()
+
+    @cached_property
+    def _net_in_tests(self) -> nn.Module:
+        """With the fast paths that ``val.fast`` wants: its weights do not change any more."""
+        paths = choose_fast_paths(self.val_opt.fast, self.device)
+        get_root_logger().info(f'fast paths: {paths._replace(windows=1)}')
+        return accelerate(self.get_bare_model(self.net_g).eval(), paths)
 
     def validation(self, dataloader: DataLoader, current_iter: int | str, tb_logger: Any,
                    save_img: bool = False) -> None:

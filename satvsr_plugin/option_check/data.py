@@ -79,7 +79,8 @@ def _problems_of_one(opt: dict[str, Any], phase: str, options: dict[str, Any],
     loader = TrainDatasetOptions if phase == 'train' else DatasetOptions
     problems += [item for item in problems_of_section(loader, options, where) if item.where not in told]
     problems += name_problems(options.get('name'), f'{where}.name')
-    problems += [*_loader_problems(phase, options, where), *_frame_problems(opt, options, declared, where, spec)]
+    problems += [*_loader_problems(opt, phase, options, where),
+                 *_frame_problems(opt, options, declared, where, spec)]
     if spec and 'flows' in spec.needs and not options.get('flow_root'):
         problems.append(Problem(f'{where}.flow_root', 'is missing, but network_g is given precomputed flow; make it '
                                                       'with scripts/estimate_flow.py, or set network_g.flow: dis'))
@@ -116,7 +117,7 @@ def _missing_paths(options: dict[str, Any], where: str) -> list[Problem]:
     ]
 
 
-def _loader_problems(phase: str, options: dict[str, Any], where: str) -> Iterator[Problem]:
+def _loader_problems(opt: dict[str, Any], phase: str, options: dict[str, Any], where: str) -> Iterator[Problem]:
     """What ``torch.utils.data.DataLoader`` and the toolbox's prefetcher refuse."""
     workers = options.get('num_worker_per_gpu') if phase == 'train' else 0  # the toolbox evaluates without workers
     if options.get('persistent_workers') is True and workers == 0:
@@ -128,6 +129,8 @@ def _loader_problems(phase: str, options: dict[str, Any], where: str) -> Iterato
         yield Problem(f'{where}.pin_memory', 'must be true for prefetch_mode: cuda')
     if not torch.cuda.is_available():
         yield Problem(f'{where}.prefetch_mode', 'is cuda, but PyTorch sees no GPU; use ~ or cpu')
+    elif opt.get('num_gpu') == 0:
+        yield Problem(f'{where}.prefetch_mode', 'is cuda, but num_gpu is 0; use ~ or cpu')
 
 
 def _frame_problems(opt: dict[str, Any], options: dict[str, Any], declared: type[BaseModel] | None, where: str,

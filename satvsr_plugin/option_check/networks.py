@@ -64,7 +64,7 @@ def _check_one(options: dict[str, Any], where: str, has_weights: bool) -> tuple[
     if not network or problems or not is_known(network):
         return problems, None
     try:
-        net = _build(network, arguments)
+        net = built_without_weights(network, arguments)
         if not has_weights and not getattr(getattr(net, 'spynet', None), 'has_weights', True):
             what = f'is missing, and with it the weights of the flow network, which does not learn; {SPYNET}'
             return [Problem(f'{where}.spynet_path', f'{what}, or use flow: dis')], None
@@ -83,7 +83,7 @@ def _too_large(arguments: dict[str, Any], where: str) -> Iterator[Problem]:
             yield Problem(f'{where}.{key}', f'must be at most {LARGEST}, not {describe(value)}')
 
 
-def _build(network: type[nn.Module], arguments: dict[str, Any]) -> nn.Module:
+def built_without_weights(network: type[nn.Module], arguments: dict[str, Any]) -> nn.Module:
     """A network whose weights take no memory, since nobody knows yet whether this machine holds them."""
     place = 'cpu' if network.__name__ in NEED_VALUES else 'meta'
     with torch.device(place), warnings.catch_warnings():

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from basicsr.utils.registry import DATASET_REGISTRY, LOSS_REGISTRY
+from basicsr.utils.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY
+from torch import nn
 
 from satvsr_plugin.archs.interface import InputSpec
 from satvsr_plugin.errors import SatVSRError
+from satvsr_plugin.models.recomputation import NO_BLOCKS, recomputed_blocks
 from satvsr_plugin.option_check.general import registered, section
-from satvsr_plugin.option_check.networks import network_argument
+from satvsr_plugin.option_check.networks import built_without_weights, network_argument
 from satvsr_plugin.option_check.schema import SCHEDULERS, ForeignTrainOptions, OptimizerOptions
 from satvsr_plugin.option_sentences import Problem, problems_of_call, problems_of_section
 from satvsr_plugin.options import unknown_name
@@ -48,6 +50,15 @@ def train_problems(opt: dict[str, Any], model: type | None, spec: InputSpec | No
             'pretrain_network_g'):
         yield Problem('train.fix_flow', 'keeps the flow network from learning, but nothing says where its weights '
                                         'come from; give network_g.spynet_path, or remove fix_flow')
+    if train.get('checkpointing') is True and spec is not None:
+        yield from _checkpointing_problems(section(opt, 'network_g'))
+
+
+def _checkpointing_problems(network: dict[str, Any]) -> Iterator[Problem]:
+    """A network that was built already, so that it can be."""
+    arguments = {key: value for key, value in network.items() if key != 'type'}
+    if not recomputed_blocks(built_without_weights(ARCH_REGISTRY.get(network['type']), arguments)):
+        yield Problem('train.checkpointing', f'is true, but {network["type"]} {NO_BLOCKS}')
 
 
 def _aux_loss_problems(opt: dict[str, Any], options: dict[str, Any], spec: InputSpec | None) -> Iterator[Problem]:
@@ -77,9 +88,20 @@ def _optimizer_problems(options: dict[str, Any], where: str) -> Iterator[Problem
     if name in _OPTIMIZERS:
         arguments = {key: value for key, value in options.items() if key not in OptimizerOptions.model_fields}
         problems += problems_of_call(getattr(torch.optim, name), arguments, where, filled=('params',))
+        problems += _refused_by_torch(name, options, where) if not problems else []
     elif isinstance(name, str):
         problems.append(Problem(f'{where}.type', f'{name} cannot be used; {unknown_name(name, _OPTIMIZERS)}'))
     yield from problems
+
+
+def _refused_by_torch(name: str, options: dict[str, Any], where: str) -> list[Problem]:
+    """Values out of range, and ways to compute that exclude one another (``fused`` and ``foreach``)."""
+    arguments = {key: value for key, value in options.items() if key != 'type'}
+    try:
+        getattr(torch.optim, name)([nn.Parameter(torch.zeros(1))], **arguments)
+    except (ValueError, RuntimeError, TypeError) as error:
+        return [Problem(where, f'torch.optim.{name} refuses it: {error}')]
+    return []
 
 
 def _scheduler_problems(options: dict[str, Any], total_iter: Any) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ from satvsr_plugin.errors import OptionError, Stopped, TrainingError, WeightsErr
 from satvsr_plugin.models import SatVSRModel
 from satvsr_plugin.run_record import write_run_record
 from satvsr_plugin.stopping import ignore_stop_signals, note_stop_signals
+from satvsr_plugin.toolbox.prefetching import CUDAPrefetcher
 from satvsr_plugin.weights.checkpoints import Checkpoints, read_state
 
 
@@ -33,6 +34,7 @@ def mend() -> None:
     train.load_resume_state = load_resume_state
     train.copy_opt_file = partial(_copy_opt_file, train.copy_opt_file)
     train.EnlargedSampler = ResumableSampler
+    train.CUDAPrefetcher = CUDAPrefetcher
     train.build_dataloader = partial(_build_dataloader, train.build_dataloader)
     train.create_train_val_dataloader = partial(_create_dataloaders, train.create_train_val_dataloader)
     train.build_model = partial(_build_model, train.build_model)
@@ -140,9 +142,13 @@ def _copy_opt_file(copy: Callable[[str, str], None], opt_file: str, experiments_
 
 def _build_dataloader(build: Callable[..., DataLoader], dataset: Dataset, dataset_opt: dict[str, Any],
                       sampler: Any = None, **arguments: Any) -> DataLoader:
-    """Training samples draw what their place in the epoch says, not what the toolbox seeds their worker with."""
+    """Training samples draw what their place in the epoch says, not what the toolbox seeds their worker with.
+
+    For a GPU batches are page-locked, unless the options say otherwise: copies of them do not wait.
+    """
     if sampler is None:
         return build(dataset, dataset_opt, sampler=None, **arguments)
+    dataset_opt = {'pin_memory': arguments.get('num_gpu', 1) != 0 and torch.cuda.is_available()} | dataset_opt
     loader = build(SeededSamples(dataset), dataset_opt, sampler=sampler, **arguments)
     loader.worker_init_fn = ignore_stop_signals
     loader.generator = torch.Generator()  # else a loader takes a number from the network's generator at every start
