@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 import torch
 from golden.weights import FOLDER, golden_state_dict
+from inference.networks import build
+from inference.small_videos import video
 from models.model_options import make_opt
 from torchvision.ops import deform_conv2d
 
+from satvsr_plugin.acceleration.network import accelerate
+from satvsr_plugin.acceleration.paths import FastPaths
 from satvsr_plugin.archs import MSDTGP, Bicubic
+from satvsr_plugin.inference import VideoUpscaler
+from satvsr_plugin.inference.precision import computing_in
 from satvsr_plugin.models import SatVSRModel
 from satvsr_plugin.ops.deform_conv import mmcv_fault, modulated_deform_conv2d
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
@@ -149,3 +155,37 @@ def test_training_steps(tmp_path, amp, dcn):
         model.optimize_parameters(iteration)
         losses.append(model.get_current_log()['l_pix'])
     assert losses[-1] < 0.97 * losses[0]
+
+
+FAST = [FastPaths(channels_last=True), FastPaths(channels_last=True, subpixel=True),
+        FastPaths(channels_last=True, compiled=True), FastPaths(channels_last=True, compiled=True, graphs=True)]
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-4), (torch.float16, 0.02)])
+@pytest.mark.parametrize('paths', FAST, ids=str)
+def test_fast_paths_give_what_the_plain_network_gives(paths, dtype, tolerance):
+    torch.manual_seed(0)
+    net = MSDTGP(num_feat=16, num_base_feat=32, num_extract_block=1, num_reconstruct_block=1, num_stage=2,
+                 deformable_groups=4, init='gentle').eval().cuda()
+    fast = accelerate(net, paths)
+    for _ in range(4):  # CUDA graphs are recorded at the second call and replayed from the third on
+        x = torch.rand(2, 5, 3, 32, 40, device='cuda')
+        with computing_in(torch.float32, x.device):
+            expected = net(x)
+        with computing_in(dtype, x.device):
+            features = fast.extract_features(x.flatten(0, 1)).unflatten(0, (2, 5))
+            result = fast.forward_features(x, features).float()
+        assert (result - expected).abs().max() < tolerance * expected.std()
+    if paths.compiled:
+        assert fast.forward_features._compiled is not None  # it did not fall back
+
+
+@pytest.mark.parametrize('fast', ['auto', ('channels_last', 'compiled', 'graphs')])
+def test_videos_come_out_as_on_a_cpu(fast):
+    net = build('MSDTGP')
+    frames = video(7, 40, 44)
+    plain = list(VideoUpscaler(net, device='cpu', fast='none')(frames))
+    for tile, windows in (('none', 3), (32, None)):
+        engine = VideoUpscaler(net, device='cuda', dtype='float32', tile=tile, windows=windows, fast=fast)
+        assert np.abs(np.stack(list(engine(frames))).astype(int) - np.stack(plain)).max() <= 1
+    net.cpu()

@@ -23,7 +23,8 @@ CAUTION = 2  # LR pixels more than were seen on the strip
 # What is held at most over what torch's operators are given and give: workspaces of the operators, copies in the
 # layout of the CPU's convolutions, gaps between blocks. Measured: 1.0 (MSDTGP), 1.2 (SOFVSR), 1.3 (TDAN).
 OVERHEAD = 1.4
-OVERHEAD_OF_KEPT_MEMORY = 2.5  # measured: 2.4 (MSDTGP) to 2.8 (small MSDTGP)
+# Where freed memory is kept, it also breaks up. Measured: 1.5 to 4.7, not growing any more after six frames.
+OVERHEAD_OF_KEPT_MEMORY = 4.0
 
 
 def bytes_per_pixel(network: TileNetwork, bands: int, frames: int, dtype: torch.dtype) -> float:

@@ -235,6 +235,7 @@ def test_on_a_gpu_the_optimizer_is_fused_unless_the_options_say_how(tmp_path: Pa
     (dict(amp='bf16', channels_last=True, checkpointing=True, compile=True),
      'amp bf16, channels_last, compiled, checkpointing, fused Adam')])
 def test_the_log_says_once_what_is_on(tmp_path: Path, messages: list[str], options: dict, words: str) -> None:
+    options = {'kept_memory': False, **options}
     make_model(tmp_path, **options)
     assert [line for line in messages if line.startswith('fast paths')] == [f'fast paths: {words}']
 

@@ -16,7 +16,7 @@ from training.test_kill_and_resume import assert_ended_alike, final_weights, los
 # Code is generated for a minute and more; all that comes before is the same with this.
 WITHOUT_CODE = "from satvsr_plugin.models import compilation\ncompilation.BACKEND = 'aot_eager'"
 TOGETHER = ('--launcher', 'pytorch')
-FAST = {'train__channels_last': True, 'train__checkpointing': True,
+FAST = {'train__channels_last': True, 'train__checkpointing': True, 'train__kept_memory': False,
         'train__optim_g': {'type': 'Adam', 'lr': 1e-3, 'fused': True}}
 
 
