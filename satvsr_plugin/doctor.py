@@ -246,9 +246,9 @@ def _choose_operator(device: str, dcn: dict[tuple[str, str], ProbeResult]) -> Fi
 def _examine_toolbox(result: ProbeResult) -> list[Finding]:
     """Whether BasicSR works, and if so which fast paths networks take in inference by themselves."""
     if result.works:
-        paths = [line.partition(': ')[::2] for line in result.output.splitlines() if ': ' in line]
+        paths = [line.partition(': ')[::2] for line in result.output.splitlines() if line.startswith('fast paths, ')]
         return [Finding('BasicSR', 'imports; networks, data sets, metrics and model are registered'),
-                *(Finding(f'fast paths, {device}', found) for device, found in paths)]
+                *(Finding(topic, found) for topic, found in paths)]
     missing = result.output.startswith('ModuleNotFoundError')  # of BasicSR, of a package it needs, of one we need
     return [Finding('BasicSR', f'does not import: {result.output}', 'error',
                     mend_of('satvsr-plugin' if missing else 'basicsr'))]

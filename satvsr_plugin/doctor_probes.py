@@ -109,9 +109,9 @@ def probe_toolbox() -> None:
     from satvsr_plugin.acceleration.paths import choose_fast_paths, fused_problem
 
     for device in ('cpu', 'cuda') if torch.cuda.is_available() else ('cpu',):
-        print(f'{device}: {choose_fast_paths("auto", torch.device(device))}')
+        print(f'fast paths, {device}: {choose_fast_paths("auto", torch.device(device))}')
     if fused_problem():
-        print(f'cpu, not fused: {fused_problem()}')
+        print(f'fast paths, cpu, not fused: {fused_problem()}')
 
 
 def probe_build(library: str) -> None:

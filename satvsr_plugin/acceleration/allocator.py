@@ -7,7 +7,7 @@ import os
 import sys
 from functools import cache
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of mallopt(3); before glibc 2.35 no threshold for mmap would be high enough
 _LARGEST = 2**31 - 1
 
 
@@ -24,7 +24,7 @@ def keep_freed_memory() -> bool:
     if not can_keep_freed_memory():
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    return bool(mallopt(_MMAP_THRESHOLD, _LARGEST)) and bool(mallopt(_TRIM_THRESHOLD, _LARGEST))
+    return bool(mallopt(_MMAP_MAX, 0)) and bool(mallopt(_TRIM_THRESHOLD, _LARGEST))
 
 
 def can_keep_freed_memory() -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import torch
@@ -20,23 +21,25 @@ from satvsr_plugin.archs.blocks import ConvBlock, DeconvBlock, PartsConv2d, ResB
 _ONEDNN = torch.ops.mkldnn
 _PICTURE_BANDS = 4  # a layer with at most as many maps gives a picture, or offsets
 _NO_ACTIVATION: tuple[str, list[Any], str] = ('none', [], '')
+_Packing = Callable[[Tensor], Tensor]
 
 
-class _Packed(nn.Module):
-    """What both kinds of convolution share.
+class _Packed:
+    """What both kinds of convolution share; what oneDNN cannot do they compute as the layer itself would."""
 
-    Args:
-        conv: the layer to stand for.
-        slope: of the leaky ReLU after it; None for none.
-    """
+    weight: Tensor
+    bias: Tensor | None
+    in_channels: int
+    out_channels: int
+    slope: float | None
+    _weights: dict[Any, tuple[Tensor, Tensor | None]]
 
-    def __init__(self, conv: nn.Conv2d | nn.ConvTranspose2d, slope: float | None = None) -> None:
-        super().__init__()
-        self.weight, self.bias = conv.weight, conv.bias
+    def _stand_for(self, conv: nn.Module, slope: float | None) -> None:
+        """Take over a layer's parameters and attributes; ``slope`` is that of the leaky ReLU after it, if any."""
+        self.__dict__.update(conv.__dict__)
+        self.__dict__['_parameters'] = dict(conv._parameters)
         self.slope = slope
-        self._geometry = [list(pair) for pair in (conv.padding, conv.stride, conv.dilation)]
-        self._groups = conv.groups
-        self._weights: dict[Any, tuple[Tensor, Tensor | None]] = {}
+        self._weights = {}
 
     @property
     def _activation(self) -> tuple[str, list[Any], str]:
@@ -46,9 +49,15 @@ class _Packed(nn.Module):
         """Autocast's type; not for pictures, since bfloat16 tells values near 1 apart by 1/256 only: a grey level."""
         if not torch.is_autocast_enabled('cpu'):
             return x.dtype
-        return torch.float32 if self.weight.shape[0] <= _PICTURE_BANDS else torch.get_autocast_dtype('cpu')
+        return torch.float32 if self.out_channels <= _PICTURE_BANDS else torch.get_autocast_dtype('cpu')
 
-    def _packed(self, key: Any, pack: Callable[[Tensor], Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    def _suits(self, x: Tensor, channels: int) -> bool:
+        return x.dim() == 4 and x.shape[1] == channels and _can_pack(self._dtype(x))
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return x if self.slope is None else F.leaky_relu_(x, self.slope)
+
+    def _packed(self, key: Any, pack: _Packing, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Weight and bias, converted at the first call."""
         if (key, dtype) not in self._weights:
             with torch.autocast('cpu', enabled=False):
@@ -57,50 +66,72 @@ class _Packed(nn.Module):
         return self._weights[key, dtype]
 
 
-class FusedConv(_Packed):
+class FusedConv(_Packed, PartsConv2d):
     """A convolution and a leaky ReLU."""
 
+    def __init__(self, conv: nn.Conv2d, slope: float | None = None) -> None:
+        nn.Module.__init__(self)
+        self._stand_for(conv, slope)
+
     def forward(self, x: Tensor) -> Tensor:
+        if not self._suits(x, self.in_channels):
+            return self._activated(super().forward(x))
         x = _innermost(x, self._dtype(x))
         weight, bias = self._part(0, x)
-        return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, self._groups, *self._activation)
+        return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, *self._activation)
 
     def of_part(self, part: Tensor, first: int, total: Tensor | None = None) -> Tensor:
         """As :meth:`PartsConv2d.of_part`; writes into ``total``; no activation."""
+        if not self._suits(part, part.shape[1]):
+            return super().of_part(part, first, total)
         x = _innermost(part, self._dtype(part))
         weight, bias = self._part(first, x)
         if total is None:
-            return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, self._groups, *_NO_ACTIVATION)
+            return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, *_NO_ACTIVATION)
         return _ONEDNN._convolution_pointwise_.binary(
-            total, x, weight, bias, *self._geometry, self._groups, 'add', 1.0, None, [], None)
+            total, x, weight, bias, *self._geometry, 'add', 1.0, None, [], None)
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """Convolve x and add ``other``, which has the shape of the result; no activation."""
+        if not self._suits(x, self.in_channels):
+            return super().forward(x) + other
         dtype = self._dtype(x)
         x, other = _innermost(x, dtype), _innermost(other, dtype)
         weight, bias = self._part(0, x)
         return _ONEDNN._convolution_pointwise.binary(
-            x, other, weight, bias, *self._geometry, self._groups, 'add', 1.0, None, [], None)
+            x, other, weight, bias, *self._geometry, 'add', 1.0, None, [], None)
+
+    @property
+    def _geometry(self) -> tuple[list[int], list[int], list[int], int]:
+        padding, stride, dilation = (list(pair) for pair in (self.padding, self.stride, self.dilation))
+        return padding, stride, dilation, self.groups  # type: ignore[return-value]  # padding is no name here
 
     def _part(self, first: int, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The weights that the channels of x from number ``first`` on meet; the bias belongs to the first ones."""
-        count = x.shape[1] // self._groups
+        count = x.shape[1] // self.groups
 
         def pack(weight: Tensor) -> Tensor:
             reorder: Callable[..., Tensor] = torch._C._nn.mkldnn_reorder_conv2d_weight
             part = weight[:, first:first + count].contiguous()
-            return reorder(part.to_mkldnn(), *self._geometry, self._groups, None)
+            return reorder(part.to_mkldnn(), *self._geometry, None)
 
         weight, bias = self._packed((first, count), pack, x.dtype)
         return weight, bias if first == 0 else None
 
 
-class FusedDeconv(_Packed):
+class FusedDeconv(_Packed, nn.ConvTranspose2d):
     """A transposed convolution and a leaky ReLU."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        padding, stride, dilation = self._geometry
-        shape = (padding, [0, 0], stride, dilation, self._groups)
+    def __init__(self, deconv: nn.ConvTranspose2d, slope: float | None = None) -> None:
+        nn.Module.__init__(self)
+        self._stand_for(deconv, slope)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if output_size is not None or not self._suits(x, self.in_channels):
+            return self._activated(super().forward(x, output_size))
+        padding, extra, stride, dilation = (
+            list(pair) for pair in (self.padding, self.output_padding, self.stride, self.dilation))
+        shape = (padding, extra, stride, dilation, self.groups)
 
         def pack(weight: Tensor) -> Tensor:
             return _ONEDNN._reorder_convolution_transpose_weight(weight.contiguous(), *shape, None)
@@ -150,15 +181,33 @@ def fused_fault() -> str | None:
     return f"oneDNN's fused operators cannot be used with torch {torch.__version__}: {fault}"
 
 
+@cache
+def _can_pack(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has this type on this processor: float32 on all, bfloat16 from AVX-512 on."""
+    if dtype != torch.bfloat16:
+        return dtype == torch.float32
+    weight, x = torch.ones(8, 8, 3, 3, dtype=dtype), torch.ones(1, 8, 4, 4, dtype=dtype)
+    reorder: Callable[..., Tensor] = torch._C._nn.mkldnn_reorder_conv2d_weight
+    geometry = ([1, 1], [1, 1], [1, 1], 1)
+    try:
+        with torch.autocast('cpu', enabled=False):
+            packed = reorder(weight.to_mkldnn(), *geometry, None)
+            _ONEDNN._convolution_pointwise(x, packed, None, *geometry, *_NO_ACTIVATION)
+    except RuntimeError:
+        return False
+    return True
+
+
 def _fused(layer: nn.Module) -> nn.Module | None:
     """The layer's stand-in; None where there is none, or where somebody listens to the layer or changes its weights."""
-    if layer._forward_pre_hooks or layer._forward_hooks:
+    if any(part._forward_pre_hooks or part._forward_hooks for part in layer.modules()):
         return None
-    if type(layer) is ResBlock:
+    kinds = {type(part) for part in layer.children()}
+    if type(layer) is ResBlock and kinds <= {nn.Conv2d, nn.PReLU}:
         return FusedResBlock(layer)
-    if type(layer) is ConvBlock:
+    if type(layer) is ConvBlock and kinds <= {PartsConv2d, nn.PReLU, nn.Identity}:
         return FusedConv(layer.conv, layer.act.weight.item() if isinstance(layer.act, nn.PReLU) else None)
-    if type(layer) is DeconvBlock:
+    if type(layer) is DeconvBlock and kinds <= {nn.ConvTranspose2d, nn.PReLU}:
         return FusedDeconv(layer.deconv, layer.act.weight.item())
     if isinstance(layer, nn.Conv2d) and type(layer) in (nn.Conv2d, PartsConv2d):
         plain = layer.padding_mode == 'zeros' and not isinstance(layer.padding, str)

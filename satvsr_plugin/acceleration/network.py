@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from basicsr.utils import get_root_logger
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from satvsr_plugin.acceleration.allocator import keep_freed_memory
 from satvsr_plugin.acceleration.fused import fuse
@@ -18,8 +19,6 @@ from satvsr_plugin.acceleration.subpixel import use_subpixels
 from satvsr_plugin.archs.interface import SharesFeatures
 from satvsr_plugin.ops.guided_deform_conv import GuidedDeformConv
 from satvsr_plugin.ops.plain_deform_conv import DeformConv
-
-_CALLED = ('forward', 'extract_features', 'forward_features')
 
 
 def accelerate(net: nn.Module, paths: FastPaths) -> nn.Module:
@@ -37,23 +36,29 @@ def accelerate(net: nn.Module, paths: FastPaths) -> nn.Module:
     has_convolutions = any(parameter.ndim == 4 for parameter in net.parameters())
     if not paths.compiled and not (has_convolutions and any(paths[:-1])):
         return net
+    shared = {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())} if paths.fused else {}
+    try:
+        fast = deepcopy(net, shared)
+    except (RuntimeError, TypeError) as error:  # of others, which hold what cannot be copied
+        get_root_logger().warning(f'{type(net).__name__} cannot be copied, and takes no fast path: {error}')
+        return net
     if paths.fused:
-        fast = deepcopy(net, {id(tensor): tensor for tensor in chain(net.parameters(), net.buffers())})
         fuse(fast)
         _sample_on_all_cores(fast)
         if isinstance(fast, SharesFeatures):
             # A hundredth of the work, and nine tenths of the error that bfloat16 would bring.
             fast.extract_features = _in_float32(fast.extract_features)  # type: ignore[assignment]
-    else:
-        fast = deepcopy(net)
     if paths.subpixel:
         use_subpixels(fast)
     if paths.channels_last and not paths.fused:  # which packs the weights
-        fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for parameter in fast.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     if paths.compiled:
-        for name in _CALLED:
-            if hasattr(fast, name):
-                setattr(fast, name, _Compiled(f'{type(net).__name__}.{name}', getattr(fast, name), paths.graphs))
+        # forward calls the other two
+        names = ('extract_features', 'forward_features') if isinstance(fast, SharesFeatures) else ('forward',)
+        for name in names:
+            setattr(fast, name, _Compiled(f'{type(net).__name__}.{name}', getattr(fast, name), paths.graphs))
     return fast
 
 
@@ -100,4 +105,4 @@ class _Compiled:
                                       f'{str(error).strip().splitlines()[0]}')
             self._compiled = None
             return self._method(*arguments, **named)
-        return result.clone() if self._graphs and isinstance(result, Tensor) else result
+        return tree_map_only(Tensor, Tensor.clone, result) if self._graphs else result

@@ -61,18 +61,18 @@ def choose_fast_paths(option: FastOption, device: torch.device) -> FastPaths:
         if device.type != 'cpu':
             return FastPaths(channels_last=True, windows=0)
         return FastPaths(channels_last=True, fused=fused_problem() is None, kept_memory=can_keep_freed_memory())
-    names = {option} if isinstance(option, str) else set(option)
+    names = {name.strip() for name in ([option] if isinstance(option, str) else option) if name.strip()}
     unknown = names - set(NAMES)
-    if unknown:
-        raise OptionError(f'fast: {", ".join(sorted(unknown))} is not known; choose auto, none, or some of '
-                          f'{", ".join(NAMES)}')
+    if unknown or not names:
+        raise OptionError(f'fast: {", ".join(sorted(unknown)) or "no name"} is not known; choose auto or none, each '
+                          f'alone, or some of {", ".join(NAMES)}')
     for name, fault in (('fused', _fused_refused(names, device)), ('kept_memory', _kept_memory_refused(device)),
                         ('graphs', _graphs_refused(device))):
         if name in names and fault:
             raise OptionError(f'fast: {name}: {fault}')
     if 'graphs' in names:
         names.add('compiled')
-    return FastPaths(**dict.fromkeys(names, True))
+    return FastPaths(**dict.fromkeys(names, True), windows=int(device.type == 'cpu'))
 
 
 @cache

@@ -12,7 +12,6 @@ from typing import Any
 
 from basicsr import train as toolbox_training
 from basicsr.data import build_dataset
-from basicsr.data.prefetch_dataloader import CPUPrefetcher, CUDAPrefetcher
 
 from satvsr_plugin.benchmarks.measuring import synchronize
 from satvsr_plugin.benchmarks.training_model import as_in_training, frames_of
@@ -65,7 +64,9 @@ class Feed:
             data, opt, num_gpu=model.opt['num_gpu'], dist=False, sampler=self._sampler, seed=0)
         self._epoch = 0
         self._sampler.set_epoch(0)
-        self._batches = CUDAPrefetcher(loader, model.opt) if on_gpu else CPUPrefetcher(loader)
+        self._batches = (toolbox_training.CUDAPrefetcher(loader, model.opt) if on_gpu
+                         else toolbox_training.CPUPrefetcher(loader))
+        self._batches.reset()
 
     def __call__(self) -> Batch:
         """The next batch, of the next epoch where this one is over."""

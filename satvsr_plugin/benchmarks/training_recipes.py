@@ -101,7 +101,7 @@ def fast_recipe(device: torch.device, batch: int, compiled: bool) -> Recipe:
 
 
 def recipes(device: torch.device, batches: Sequence[int], with_compile: bool, in_full: bool = True) -> list[Recipe]:
-    """The recipes to measure, the plain one first, those that cost most to measure last.
+    """The recipes to measure, the plain one first, those that are worth least, or cost most, last.
 
     Args:
         device: to train on.
@@ -111,15 +111,16 @@ def recipes(device: torch.device, batches: Sequence[int], with_compile: bool, in
     """
     fast, largest = fast_recipe(device, 1, compiled=False), max(batches)
     found = [plain_recipe(device), *(_steps_between(device) if in_full else []), fast]
+    compiled = [fast_recipe(device, batch, compiled=True) for batch in dict.fromkeys((min(16, largest), 1))
+                ] if with_compile else []
     if in_full and device.type == 'cuda':
-        found += _around(fast)
+        found += compiled[:1] + _around(fast)
+        compiled = compiled[1:]
     found += [replace(fast, batch=batch) for batch in batches if batch > 1]
     if in_full:
         found.append(replace(fast, name=f'{fast.name}, checkpointing', batch=largest,
                                    train=fast.train | {'checkpointing': True}))
-    if with_compile:
-        found += [fast_recipe(device, batch, compiled=True) for batch in dict.fromkeys((min(16, largest), 1))]
-    return found
+    return found + compiled
 
 
 def _steps_between(device: torch.device) -> list[Recipe]:

@@ -107,7 +107,7 @@ def kind_of(name: str) -> str:
 
 def _of_kernels(events: Any) -> Iterator[tuple[str, float]]:
     for event in events:
-        if event.device_type == DeviceType.CUDA:
+        if event.device_type == DeviceType.CUDA and not event.is_user_annotation:  # which span kernels
             yield kind_of(event.name), event.self_device_time_total
 
 

@@ -59,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'fast paths: "auto": those that are safe and start at once, "none": the plain network, or some of '
              f'{",".join(NAMES)}, joined by commas; "basicsr doctor" says what auto is here (default: %(default)s)')
     add('--windows', type=_positive, metavar='N',
-        help='windows of frames at once, on a GPU with room to spare (default: by their size on a GPU, 1 on a CPU)')
+        help='windows of frames at once, the last ones of a video padded to as many (default: by their size on a '
+             'GPU, 1 on a CPU and with --fast none)')
     output = parser.add_argument_group('output')
     add = output.add_argument
     add('--quality', type=_quality, default=90, metavar='0..100',

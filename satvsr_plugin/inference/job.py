@@ -65,7 +65,8 @@ def run(options: InferOptions) -> int:
         video = _open_video(options)
         loaded = load_network(options.weights, options.opt, options.force_yml)
         upscaler = _make_upscaler(options, loaded, video, processes)
-        for remark in (*video.remarks, loaded.remark, upscaler.describe(video.format.channels)):
+        for remark in (*video.remarks, loaded.remark, f'fast paths: {upscaler.paths}',
+                       upscaler.describe(video.format.channels)):
             say(remark)
         length = processes.share(video.count() if processes.is_first else None)
         with open_sink(options.output, video, upscaler.scale, quality=options.quality, overwrite=options.overwrite,

@@ -29,9 +29,10 @@ OVERHEAD_OF_KEPT_MEMORY = 4.0
 
 def bytes_per_pixel(network: TileNetwork, bands: int, frames: int, dtype: torch.dtype) -> float:
     """Memory that the network takes at its peak, besides its weights, for each LR pixel of a frame."""
-    network, side, small = network.uncompiled, network.spec.fit(PROBE_SIDE), network.spec.fit(8)
-    network([_noise(bands, frames, small, small)], dtype)  # packs weights, where it does
+    network, side = network.uncompiled, network.spec.fit(PROBE_SIDE)
     group = _noise(bands, frames, side, side)
+    if network.paths.fused:
+        network([group], dtype)  # packs weights, which belong to no frame
     overhead = OVERHEAD_OF_KEPT_MEMORY if network.paths.kept_memory else OVERHEAD
     return overhead * peak_memory(lambda: network([group], dtype), network.device) / side**2
 

@@ -79,11 +79,12 @@ class TileSizes:
         """How to cut frames of this size."""
         group = len(bands.groups[0])
         free = free_memory(self.network.device)
-        per_frame = feature_bytes_per_pixel(self.network, group, dtype) * height * width * len(bands.groups)
-        keeps = per_frame * self.frames <= SHARE_FOR_FEATURES * free
         side = self._side(height, width, group, dtype, free)
         overlap = self._overlap(side, group) if side is not None else 0
-        return Layout(side, overlap, keeps, self._windows(min(side or height, height) * min(side or width, width)))
+        windows = self._windows(min(side or height, height) * min(side or width, width), group, dtype, free)
+        per_frame = feature_bytes_per_pixel(self.network, group, dtype) * height * width * len(bands.groups)
+        keeps = per_frame * (self.frames + windows - 1) <= SHARE_FOR_FEATURES * free
+        return Layout(side, overlap, keeps, windows)
 
     def grid(self, layout: Layout, height: int, width: int) -> TileGrid:
         """The tiles of a frame, whose sides are those that the network can take."""
@@ -114,11 +115,17 @@ class TileSizes:
         if self.network.device.type == 'cuda':
             torch.cuda.empty_cache()
 
-    def _windows(self, pixels: int) -> int:
-        wanted = self.network.paths.windows
-        if self.network.spec.sees != 'window' or self._ran_out:
-            return 1
-        return wanted or max(1, min(MOST_WINDOWS, PIXELS_AT_ONCE // pixels))
+    @property
+    def _wanted_windows(self) -> int:
+        """How many at once, 0 where that is left to us."""
+        return 1 if self.network.spec.sees != 'window' or self._ran_out else self.network.paths.windows
+
+    def _windows(self, pixels: int, bands: int, dtype: torch.dtype, free: int) -> int:
+        wanted = self._wanted_windows or min(MOST_WINDOWS, PIXELS_AT_ONCE // pixels)
+        if self._wanted_windows == 0 and wanted > 1:
+            each = bytes_per_pixel(self.network, bands, self.frames, dtype) * pixels
+            wanted = min(wanted, int(SHARE_FOR_TILES * free / each))
+        return max(1, wanted)
 
     def _side(self, height: int, width: int, bands: int, dtype: torch.dtype, free: int) -> int | None:
         limits = [] if self._limit is None else [self._limit]
@@ -126,7 +133,7 @@ class TileSizes:
             limits.append(self._rounded(self.tile))
         elif self.tile == 'auto' and not limits and max(height, width) > LEAST:
             pixel = bytes_per_pixel(self.network, bands, self.frames, dtype)
-            pixels = SHARE_FOR_TILES * free / pixel / max(1, self.network.paths.windows)
+            pixels = SHARE_FOR_TILES * free / pixel / max(1, self._wanted_windows)
             largest = LARGEST.get(self.network.device.type, LARGEST['cuda'])
             limits.append(self._rounded(max(LEAST, min(largest, math.isqrt(int(pixels))))))
         side = min(limits, default=max(height, width))

@@ -132,8 +132,14 @@ class VideoUpscaler:
         groups = (segments(source, first, stop, self._segment, SEGMENT_OVERLAP) if self._spec.sees == 'clip'
                   else windows(source, first, stop, self._num_frame, self._padding))
         for group in groups:
-            at_once = [group, *islice(groups, self.layout(FrameFormat.of(group.frames[0])).windows - 1)]
+            at_once, fault = [group], None
+            try:
+                at_once += islice(groups, self.layout(FrameFormat.of(group.frames[0])).windows - 1)
+            except DataError as error:  # what could be read before is not lost
+                fault = error
             yield from self._upscale(at_once, cache)
+            if fault is not None:
+                raise fault
             for key in [key for key in cache if key[0] <= at_once[-1].results[-1] - self.reach]:
                 del cache[key]
             del group, at_once  # before frames of the next one are read

@@ -43,11 +43,11 @@ def compile_errors_told(compiles: bool) -> Iterator[None]:
     if not compiles:
         yield
         return
-    from torch._dynamo.exc import TorchDynamoException
+    from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
     try:
         yield
-    except TorchDynamoException as error:
+    except (TorchDynamoException, FailOnRecompileLimitHit) as error:
         cause = getattr(error, 'inner_exception', error)
         reason = next((line.strip() for line in str(cause).splitlines() if line.strip()), '')
         raise OptionError(

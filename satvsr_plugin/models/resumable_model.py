@@ -68,6 +68,7 @@ class ResumableModel(VideoBaseModel):
         """Save a checkpoint, or with iteration -1 the final weights; training survives a disk that is full for now."""
         if current_iter == -1:
             self.save_networks('latest')
+            self.faults.settle()
             return
         try:
             self._place = self._place or Place(epoch, 0)
@@ -168,6 +169,8 @@ class ResumableModel(VideoBaseModel):
                 saved.update({key: group[key] for key in MANNER_KEYS if key in group})
         rates = self._get_init_lr()
         super().resume_training(resume_state)
+        for optimizer in self.optimizers:
+            _lay_out_as_weights(optimizer)
         for optimizer, initial_rates in zip(self.optimizers, rates, strict=True):
             for group, rate in zip(optimizer.param_groups, initial_rates, strict=True):
                 group['lr'] *= rate / group['initial_lr']
@@ -252,3 +255,11 @@ class ResumableModel(VideoBaseModel):
             return 'training ends before its first step'
         return (f'training ends after iteration {iteration}, which is saved in {self.opt["path"]["training_states"]}; '
                 'the same command with --auto_resume goes on from there')
+
+
+def _lay_out_as_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Moments as their weights lie in memory: of others, after ``channels_last`` was changed, fused ones make noise."""
+    for parameter, moments in optimizer.state.items():
+        for name, moment in moments.items():
+            if isinstance(moment, torch.Tensor) and moment.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)

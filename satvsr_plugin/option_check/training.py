@@ -97,9 +97,11 @@ def _optimizer_problems(options: dict[str, Any], where: str) -> Iterator[Problem
 def _refused_by_torch(name: str, options: dict[str, Any], where: str) -> list[Problem]:
     """Values out of range, and ways to compute that exclude one another (``fused`` and ``foreach``)."""
     arguments = {key: value for key, value in options.items() if key != 'type'}
+    weight = nn.Parameter(torch.zeros(1, device='cuda' if torch.cuda.is_available() else 'cpu'))
+    weight.grad = torch.zeros_like(weight)
     try:
-        getattr(torch.optim, name)([nn.Parameter(torch.zeros(1))], **arguments)
-    except (ValueError, RuntimeError, TypeError) as error:
+        getattr(torch.optim, name)([weight], **arguments).step()
+    except (ValueError, RuntimeError, TypeError, AssertionError) as error:
         return [Problem(where, f'torch.optim.{name} refuses it: {error}')]
     return []
 

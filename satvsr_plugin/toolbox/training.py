@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import math
+import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -151,8 +153,22 @@ def _build_dataloader(build: Callable[..., DataLoader], dataset: Dataset, datase
     dataset_opt = {'pin_memory': arguments.get('num_gpu', 1) != 0 and torch.cuda.is_available()} | dataset_opt
     loader = build(SeededSamples(dataset), dataset_opt, sampler=sampler, **arguments)
     loader.worker_init_fn = ignore_stop_signals
+    _end_loader_processes_at_exit()
     loader.generator = torch.Generator()  # else a loader takes a number from the network's generator at every start
     return loader
+
+
+@cache
+def _end_loader_processes_at_exit() -> None:
+    """With ``prefetch_mode: cpu`` they are still there at the end, and Python would wait for their end for ever.
+
+    It ends them with a signal that they ignore; a thread of the toolbox's keeps their loader alive.
+    """
+    def end() -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    atexit.register(end)  # what is registered last is called first, before Python's own
 
 
 def _create_dataloaders(create: Callable[..., tuple], opt: dict[str, Any], logger: logging.Logger) -> tuple:

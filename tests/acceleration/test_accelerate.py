@@ -92,6 +92,29 @@ def test_a_network_without_convolutions_is_not_copied():
     assert accelerate(net, FastPaths(True, True)) is net
 
 
+def test_what_cannot_be_copied_takes_no_fast_path(monkeypatch):
+    messages: list[str] = []
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'warning', messages.append)
+    net = nn.Sequential(nn.Conv2d(3, 3, 3))
+    net.kept = net(torch.rand(1, 3, 8, 8))  # of a graph
+    assert accelerate(net, FastPaths(fused=True)) is net and accelerate(net, FastPaths(channels_last=True)) is net
+    assert len(messages) == 2 and 'Sequential cannot be copied, and takes no fast path' in messages[0]
+
+
+def test_weights_of_other_dimensions_stay_as_they_lie():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.deep = nn.Conv2d(3, 4, 3), nn.Conv3d(3, 4, 3)
+
+        def forward(self, x):
+            return self.deep(x), self.flat(x[:, :, 0])
+
+    net, x = Both(), torch.rand(1, 3, 5, 8, 8)
+    for result, expected in zip(accelerate(net, FastPaths(channels_last=True))(x), net(x), strict=True):
+        torch.testing.assert_close(result, expected)
+
+
 def test_compiled_without_graph_breaks(monkeypatch):
     monkeypatch.setattr(torch, 'compile', lambda method, compile=torch.compile, **options: compile(
         method, backend='aot_eager', **{key: value for key, value in options.items() if key != 'mode'}))
@@ -102,6 +125,8 @@ def test_compiled_without_graph_breaks(monkeypatch):
             features = fast.extract_features(x[0]).unsqueeze(0)
             torch.testing.assert_close(fast.forward_features(x, features), net(x), atol=tolerance, rtol=1e-5)
     assert fast.forward_features._compiled is not None
+    with computing_in(torch.float32, CPU):
+        torch.testing.assert_close(fast(x), net(x), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.slow
@@ -110,7 +135,7 @@ def test_inductor_gives_what_the_network_gives():
     fast = accelerate(net, FastPaths(channels_last=True, compiled=True))
     with computing_in(torch.float32, CPU):
         torch.testing.assert_close(fast(x), net(x), atol=1e-5, rtol=1e-5)
-    assert fast.forward._compiled is not None
+    assert fast.forward_features._compiled is not None
 
 
 def test_what_cannot_be_compiled_runs_as_it_is(monkeypatch):
@@ -150,12 +175,14 @@ def test_auto_on_a_cpu_and_on_a_gpu(monkeypatch):
 def test_names_switch_paths_on():
     assert choose_fast_paths(['subpixel', 'channels_last'], CPU) == FastPaths(channels_last=True, subpixel=True)
     assert choose_fast_paths('compiled', CPU) == FastPaths(compiled=True)
-    assert choose_fast_paths(['graphs'], torch.device('cuda')) == FastPaths(compiled=True, graphs=True)
+    assert choose_fast_paths([' graphs', ''], torch.device('cuda')) == FastPaths(compiled=True, graphs=True, windows=0)
     assert set(NAMES) | {'windows'} == set(FastPaths._fields)
 
 
 @pytest.mark.parametrize('option, device, phrase', [
-    (['fast'], 'cpu', 'fast is not known; choose auto, none, or some of channels_last'),
+    (['fast'], 'cpu', 'fast is not known; choose auto or none, each alone, or some of channels_last'),
+    (['auto', 'fused'], 'cpu', 'auto is not known; choose auto or none, each alone'),
+    ([''], 'cpu', 'no name is not known'),
     (['graphs'], 'cpu', 'CUDA graphs need a CUDA GPU'), (['fused'], 'cuda', 'fused: is for CPUs'),
     (['kept_memory'], 'cuda', 'kept_memory: is for CPUs'), (['fused', 'compiled'], 'cpu', 'together with compiled')])
 def test_what_cannot_be_had_is_told(option, device, phrase):

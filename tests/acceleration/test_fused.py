@@ -107,6 +107,36 @@ def test_parameters_keep_their_names():
     assert list(net.state_dict()) == names
 
 
+@pytest.mark.parametrize('name', ['conv', 'deconv', 'plain', 'groups'])
+def test_inputs_that_do_not_fit_meet_what_the_layer_does(name):
+    layer = LAYERS[name]()
+    stand_in = fused_copy(layer)
+    one = torch.randn(6, 9, 8)  # without batch
+    torch.testing.assert_close(stand_in(one), layer(one), atol=1e-5, rtol=1e-5)
+    exact = torch.randn(1, 6, 9, 8, dtype=torch.float64)
+    torch.testing.assert_close(stand_in.double()(exact), layer.double()(exact))
+    with pytest.raises(RuntimeError, match='channels'):
+        stand_in(exact[:, :3])
+
+
+def test_parents_may_look_at_the_layer():
+    layer = LAYERS['dilated']()
+    stand_in = fused_copy(layer)
+    assert isinstance(stand_in, nn.Conv2d)
+    for name in ('in_channels', 'out_channels', 'kernel_size', 'stride', 'padding', 'dilation', 'groups'):
+        assert getattr(stand_in, name) == getattr(layer, name)
+
+
+def test_blocks_somebody_listens_to_stay_and_go_on_telling():
+    calls = []
+    net = nn.Sequential(ResBlock(4), ConvBlock(4, 4), ResBlock(4))
+    net[0].conv2.register_forward_hook(lambda *_: calls.append('block'))
+    net[1].conv.register_forward_pre_hook(lambda *_: calls.append('conv'))
+    fuse(net)
+    net(torch.randn(1, 4, 6, 6))
+    assert calls == ['block', 'conv'] and type(net[2]) is not ResBlock
+
+
 def test_layers_that_cannot_be_fused_stay():
     class Own(nn.Conv2d):
         def forward(self, x):

@@ -9,10 +9,12 @@ import torch
 from inference.networks import Repeat, build
 from inference.small_videos import enlarge, make, same, video
 
+from satvsr_plugin.acceleration import fused
 from satvsr_plugin.acceleration.paths import FastPaths
 from satvsr_plugin.cli import main
 from satvsr_plugin.data.frame_format import FrameFormat
-from satvsr_plugin.errors import OptionError
+from satvsr_plugin.errors import DataError, OptionError
+from satvsr_plugin.inference import tile_size
 from satvsr_plugin.inference.tile_size import MOST_WINDOWS, PIXELS_AT_ONCE, Layout
 
 
@@ -63,14 +65,43 @@ def test_one_window_after_the_other_where_memory_runs_out(caplog):
         'memory does not hold 4 windows at once; going on with one']
 
 
-@pytest.mark.parametrize('side, expected', [(16, MOST_WINDOWS), (128, PIXELS_AT_ONCE // 128**2), (400, 1)])
-def test_windows_by_their_size(side, expected):
-    engine = make(Repeat())
+@pytest.mark.parametrize('side, memory, sees, expected', [
+    (16, 10**12, 'window', MOST_WINDOWS), (128, 10**12, 'window', PIXELS_AT_ONCE // 128**2), (400, 10**12, 'window', 1),
+    (128, 2 * 3 * 128**2 * 100, 'window', 3), (128, 1000, 'window', 1), (16, 10**12, 'clip', 1)])
+def test_windows_by_their_size_and_by_memory(side, memory, sees, expected, monkeypatch):
+    monkeypatch.setattr(tile_size, 'bytes_per_pixel', lambda *_: 100)
+    monkeypatch.setattr(tile_size, 'free_memory', lambda device: memory)
+    engine = make(Repeat(sees), tile='none')
     engine._network.paths = FastPaths(windows=0)  # as on a GPU
-    assert engine._sizes._windows(side * side) == expected
-    engine = make(Repeat('clip'))
-    engine._network.paths = FastPaths(windows=0)
-    assert engine._sizes._windows(side * side) == 1
+    assert engine.layout(FrameFormat(side, side, 3, 8)).windows == expected
+
+
+def test_tiles_shrink_only_for_windows_that_there_are(monkeypatch):
+    monkeypatch.setattr(tile_size, 'bytes_per_pixel', lambda *_: 100)
+    monkeypatch.setattr(tile_size, 'free_memory', lambda device: 2 * 128**2 * 100)
+    sides = {(sees, windows): make(Repeat(sees), windows=windows).layout(FrameFormat(300, 300, 3, 8)).side
+             for sees in ('window', 'clip') for windows in (1, 4)}
+    assert sides == {('window', 1): 128, ('window', 4): 64, ('clip', 1): 128, ('clip', 4): 128}
+
+
+def test_frames_before_a_damaged_one_are_not_lost():
+    def damaged():
+        yield from video(4)
+        raise DataError('frame 4: damaged')
+
+    results = make(Repeat(), windows=4)(damaged())
+    assert len([next(results) for _ in range(3)]) == 3
+    with pytest.raises(DataError, match='frame 4: damaged'):
+        next(results)
+
+
+def test_half_types_that_a_processor_lacks_are_computed_by_the_layers_themselves(monkeypatch):
+    net, frames = build('MSDTGP'), video(3)
+    plain = np.stack(list(make(net, fast='none')(frames))).astype(int)
+    for dtype in ('float16', 'bfloat16'):
+        monkeypatch.setattr(fused, '_can_pack', lambda dtype: dtype == torch.float32)
+        low = np.stack(list(make(net, dtype=dtype)(frames))).astype(int)
+        assert abs(low - plain).max() > 0 and abs(low - plain).mean() < 0.5
 
 
 def test_no_windows_are_refused():
@@ -107,7 +138,7 @@ def test_layouts_say_how_many_windows():
 
 
 @pytest.mark.parametrize('flag, phrase', [
-    (['--fast', 'quick'], 'quick is not known; choose auto, none'), (['--fast', 'graphs'], 'need a CUDA GPU'),
+    (['--fast', 'quick'], 'quick is not known; choose auto or none'), (['--fast', 'graphs'], 'need a CUDA GPU'),
     (['--windows', '0'], '0 windows give no result'), (['--windows', 'two'], 'two is not a whole number')])
 def test_wrong_flags(flag, phrase, tmp_path, capsys):
     (tmp_path / 'in').mkdir()

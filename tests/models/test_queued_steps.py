@@ -259,3 +259,29 @@ def test_batches_are_copied_without_waiting(tmp_path: Path) -> None:
     model.feed_data({'lq': torch.rand(1, 3, 3, 6, 6).as_subclass(Noted),
                      'gt': torch.rand(1, 3, 12, 12).as_subclass(Noted)})
     assert moves[:2] == [((model.device,), {'non_blocking': True})] * 2
+
+
+@pytest.mark.parametrize('before, after', [(False, True), (True, False)])
+def test_a_run_may_go_on_in_another_layout(tmp_path: Path, before: bool, after: bool) -> None:
+    """The moments of a fused optimizer have to lie in memory as the weights do."""
+    model = make_model(tmp_path / 'half', channels_last=before)
+    for iteration in (1, 2, 3):
+        step(model, iteration)
+    model.save(0, 3)
+    resumed = make_model(tmp_path / 'other', channels_last=after)
+    resumed.net_g.load_state_dict(model.net_g.state_dict())
+    resumed.resume_training(torch.load(tmp_path / 'half/training_states/3.state', weights_only=True))
+    for one in (model, resumed):
+        step(one, 4)
+    for ours, theirs in zip(resumed.net_g.parameters(), model.net_g.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)  # a step is 1e-3
+
+
+def test_the_last_steps_of_a_run_are_told_too(tmp_path: Path, messages: list[str]) -> None:
+    model = make_model(tmp_path, lag=LAG)
+    step(model, 1)
+    for iteration in (2, 3):
+        step(model, iteration, factor=NAN)
+    assert not any('left out' in line for line in messages)
+    model.save(-1, -1)
+    assert sum('this step is left out' in line for line in messages) == 2

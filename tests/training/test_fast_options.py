@@ -32,6 +32,9 @@ def test_what_is_right_is_taken(options: dict[str, Any]) -> None:
     (None, {'compile': 'inductor'}, ('train.compile', "must be true or false, not the text 'inductor'")),
     (None, {'optim_g': {'type': 'Adam', 'lr': 1e-3, 'fused': 'yes'}},
      ('train.optim_g.fused', "must be true or false, not the text 'yes'")),
+    (None, {'optim_g': {'type': 'Adam', 'lr': 1e-3, 'differentiable': True}},
+     ('train.optim_g', 'torch.optim.Adam refuses it: a leaf Variable that requires grad is being used in an in-place '
+                       'operation.')),
     (None, {'optim_g': {'type': 'Adam', 'lr': 1e-3, 'fused': True, 'foreach': True}},
      ('train.optim_g', 'torch.optim.Adam refuses it: `fused` and `foreach` cannot be `True` together.')),
 ])

@@ -38,6 +38,13 @@ def test_a_killed_run_with_a_fused_optimizer_ends_with_the_same_bits(runs: Runs,
     assert_ended_alike(runs, 'killed', 'fused')
 
 
+def test_a_run_whose_batches_a_thread_fetches_ends(runs: Runs, small_data: Path) -> None:
+    file = options_file(runs, small_data, 'fetched', train__total_iter=4, datasets__train__prefetch_mode='cpu',
+                        datasets__train__num_worker_per_gpu=1)
+    done = runs.run('train', '-opt', file)
+    assert done.code == 0 and 'Save the latest model' in done.output
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='processes talk by gloo where there is no GPU only')
 def test_two_compiled_processes_learn_what_one_plain_one_does(runs: Runs, small_data: Path) -> None:
