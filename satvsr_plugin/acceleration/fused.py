@@ -51,8 +51,11 @@ class _Packed:
             return x.dtype
         return torch.float32 if self.out_channels <= _PICTURE_BANDS else torch.get_autocast_dtype('cpu')
 
-    def _suits(self, x: Tensor, channels: int) -> bool:
-        return x.dim() == 4 and x.shape[1] == channels and _can_pack(self._dtype(x))
+    def _ready(self, x: Tensor, channels: int) -> Tensor | None:
+        """The input as oneDNN takes it; None where it cannot."""
+        dtype = self._dtype(x)
+        suits = x.dim() == 4 and x.shape[1] == channels and _can_pack(dtype)
+        return _innermost(x, dtype) if suits else None
 
     def _activated(self, x: Tensor) -> Tensor:
         return x if self.slope is None else F.leaky_relu_(x, self.slope)
@@ -74,32 +77,31 @@ class FusedConv(_Packed, PartsConv2d):
         self._stand_for(conv, slope)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self._suits(x, self.in_channels):
+        ready = self._ready(x, self.in_channels)
+        if ready is None:
             return self._activated(super().forward(x))
-        x = _innermost(x, self._dtype(x))
-        weight, bias = self._part(0, x)
-        return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, *self._activation)
+        weight, bias = self._part(0, ready)
+        return _ONEDNN._convolution_pointwise(ready, weight, bias, *self._geometry, *self._activation)
 
     def of_part(self, part: Tensor, first: int, total: Tensor | None = None) -> Tensor:
         """As :meth:`PartsConv2d.of_part`; writes into ``total``; no activation."""
-        if not self._suits(part, part.shape[1]):
+        ready = self._ready(part, part.shape[1])
+        if ready is None:
             return super().of_part(part, first, total)
-        x = _innermost(part, self._dtype(part))
-        weight, bias = self._part(first, x)
+        weight, bias = self._part(first, ready)
         if total is None:
-            return _ONEDNN._convolution_pointwise(x, weight, bias, *self._geometry, *_NO_ACTIVATION)
+            return _ONEDNN._convolution_pointwise(ready, weight, bias, *self._geometry, *_NO_ACTIVATION)
         return _ONEDNN._convolution_pointwise_.binary(
-            total, x, weight, bias, *self._geometry, 'add', 1.0, None, [], None)
+            total, ready, weight, bias, *self._geometry, 'add', 1.0, None, [], None)
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
         """Convolve x and add ``other``, which has the shape of the result; no activation."""
-        if not self._suits(x, self.in_channels):
+        ready = self._ready(x, self.in_channels)
+        if ready is None:
             return super().forward(x) + other
-        dtype = self._dtype(x)
-        x, other = _innermost(x, dtype), _innermost(other, dtype)
-        weight, bias = self._part(0, x)
+        weight, bias = self._part(0, ready)
         return _ONEDNN._convolution_pointwise.binary(
-            x, other, weight, bias, *self._geometry, 'add', 1.0, None, [], None)
+            ready, _innermost(other, ready.dtype), weight, bias, *self._geometry, 'add', 1.0, None, [], None)
 
     @property
     def _geometry(self) -> tuple[list[int], list[int], list[int], int]:
@@ -127,7 +129,8 @@ class FusedDeconv(_Packed, nn.ConvTranspose2d):
         self._stand_for(deconv, slope)
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        if output_size is not None or not self._suits(x, self.in_channels):
+        ready = self._ready(x, self.in_channels)
+        if output_size is not None or ready is None:
             return self._activated(super().forward(x, output_size))
         padding, extra, stride, dilation = (
             list(pair) for pair in (self.padding, self.output_padding, self.stride, self.dilation))
@@ -136,9 +139,8 @@ class FusedDeconv(_Packed, nn.ConvTranspose2d):
         def pack(weight: Tensor) -> Tensor:
             return _ONEDNN._reorder_convolution_transpose_weight(weight.contiguous(), *shape, None)
 
-        x = _innermost(x, self._dtype(x))
-        weight, bias = self._packed(None, pack, x.dtype)
-        return _ONEDNN._convolution_transpose_pointwise(x, weight, bias, *shape, *self._activation)
+        weight, bias = self._packed(None, pack, ready.dtype)
+        return _ONEDNN._convolution_transpose_pointwise(ready, weight, bias, *shape, *self._activation)
 
 
 class FusedResBlock(nn.Module):

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map_only
 
 from satvsr_plugin.acceleration.allocator import keep_freed_memory
 from satvsr_plugin.acceleration.fused import fuse
+from satvsr_plugin.acceleration.layout import keep_channels_innermost
 from satvsr_plugin.acceleration.paths import FastPaths
 from satvsr_plugin.acceleration.subpixel import use_subpixels
 from satvsr_plugin.archs.interface import SharesFeatures
@@ -51,9 +52,7 @@ def accelerate(net: nn.Module, paths: FastPaths) -> nn.Module:
     if paths.subpixel:
         use_subpixels(fast)
     if paths.channels_last and not paths.fused:  # which packs the weights
-        for parameter in fast.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        keep_channels_innermost(fast)
     if paths.compiled:
         # forward calls the other two
         names = ('extract_features', 'forward_features') if isinstance(fast, SharesFeatures) else ('forward',)

@@ -20,9 +20,8 @@ class SubpixelDeconv(nn.Module):
 
     def __init__(self, deconv: nn.ConvTranspose2d) -> None:
         super().__init__()
-        kernel, self.stride, self.padding = deconv.kernel_size[0], deconv.stride[0], int(deconv.padding[0])
-        self.kernel = kernel
-        self.taps = -(-kernel // self.stride)  # of each phase
+        self.kernel, self.stride, self.padding = deconv.kernel_size[0], deconv.stride[0], int(deconv.padding[0])
+        self.taps = -(-self.kernel // self.stride)  # of each phase
         weight = _phases(deconv.weight.detach(), self.taps, self.stride)  # (in, out, taps, stride, taps, stride)
         # tap t sees the pixel t before its own, so that a correlation meets them in reverse
         weight = weight.flip(2, 4).permute(1, 3, 5, 0, 2, 4)

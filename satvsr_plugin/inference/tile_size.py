@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache, partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -74,6 +75,7 @@ class TileSizes:
         self._limit: int | None = None  # after memory ran out
         self._ran_out = False
         self._margin: int | None = None
+        self._pixel_bytes = cache(partial(bytes_per_pixel, network))  # a call of the network each
 
     def layout(self, height: int, width: int, bands: BandPlan, dtype: torch.dtype) -> Layout:
         """How to cut frames of this size."""
@@ -123,7 +125,7 @@ class TileSizes:
     def _windows(self, pixels: int, bands: int, dtype: torch.dtype, free: int) -> int:
         wanted = self._wanted_windows or min(MOST_WINDOWS, PIXELS_AT_ONCE // pixels)
         if self._wanted_windows == 0 and wanted > 1:
-            each = bytes_per_pixel(self.network, bands, self.frames, dtype) * pixels
+            each = self._pixel_bytes(bands, self.frames, dtype) * pixels
             wanted = min(wanted, int(SHARE_FOR_TILES * free / each))
         return max(1, wanted)
 
@@ -132,7 +134,7 @@ class TileSizes:
         if isinstance(self.tile, int):
             limits.append(self._rounded(self.tile))
         elif self.tile == 'auto' and not limits and max(height, width) > LEAST:
-            pixel = bytes_per_pixel(self.network, bands, self.frames, dtype)
+            pixel = self._pixel_bytes(bands, self.frames, dtype)
             pixels = SHARE_FOR_TILES * free / pixel / max(1, self._wanted_windows)
             largest = LARGEST.get(self.network.device.type, LARGEST['cuda'])
             limits.append(self._rounded(max(LEAST, min(largest, math.isqrt(int(pixels))))))

@@ -12,17 +12,6 @@ from satvsr_plugin.models.model_options import TrainOptions
 from satvsr_plugin.models.recomputation import recompute_blocks
 
 
-def keep_channels_innermost(net: nn.Module) -> None:
-    """The weights of convolutions; what they compute follows.
-
-    Buffers stay: of one with a single channel DistributedDataParallel cannot keep copies equal in that layout (torch
-    2.13). Weights have to be so before they are wrapped, as the buckets of their gradients are made after them.
-    """
-    for parameter in net.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
 def prepare(net: nn.Module, options: TrainOptions) -> None:
     """Change a network that is about to learn; the names in its state dict stay.
 

@@ -16,6 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from satvsr_plugin.acceleration.allocator import keep_freed_memory
+from satvsr_plugin.acceleration.layout import keep_channels_innermost
 from satvsr_plugin.acceleration.network import accelerate
 from satvsr_plugin.acceleration.paths import choose_fast_paths
 from satvsr_plugin.archs.interface import InputSpec, run_network
@@ -71,7 +72,7 @@ class SatVSRModel(ResumableModel):
     def model_to_device(self, net: nn.Module) -> nn.Module:
         """As the toolbox; besides, processes without GPUs, and networks such as ``Bicubic`` that have no weights."""
         if self.is_train and self.opt['train'].get('channels_last'):
-            fast_paths.keep_channels_innermost(net)
+            keep_channels_innermost(net)
         if self.opt['dist'] and not any(p.requires_grad for p in net.parameters()):
             return net.to(self.device)  # nothing to keep equal between processes, and torch refuses to
         if self.opt['dist'] and self.device.type == 'cpu':
@@ -108,7 +109,7 @@ class SatVSRModel(ResumableModel):
         if self.ema_decay == 0:
             return None
         if self.train_opt.channels_last:
-            fast_paths.keep_channels_innermost(self.net_g_ema)  # tensors of one layout are averaged all at once
+            keep_channels_innermost(self.net_g_ema)  # tensors of one layout are averaged all at once
         return MovingAverage(self.net_g_ema, self.get_bare_model(self.net_g))
 
     def setup_optimizers(self) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from models.log_lines import logged
 from models.model_options import make_opt
 from torch import nn
 
@@ -19,13 +20,8 @@ from satvsr_plugin.models.numerical_faults import MOST_IN_A_ROW, NumericalFaults
 @pytest.fixture
 def messages() -> Iterator[list[str]]:
     """The warnings that are logged."""
-    found: list[str] = []
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: found.append(record.getMessage())
-    logger = logging.getLogger('basicsr')
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
+    with logged(logging.WARNING) as found:
+        yield found
 
 
 def make_model(folder: Path, **train: object) -> SatVSRModel:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from models.log_lines import logged
 from models.model_options import make_opt
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -24,16 +25,8 @@ NAN = float('nan')
 @pytest.fixture
 def messages() -> Iterator[list[str]]:
     """What is logged."""
-    found: list[str] = []
-    handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: found.append(record.getMessage())
-    logger = logging.getLogger('basicsr')
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    yield found
-    logger.removeHandler(handler)
-    logger.setLevel(level)
+    with logged(logging.INFO) as found:
+        yield found
 
 
 def make_model(folder: Path, lag: int = 0, **train: Any) -> SatVSRModel:
